@@ -1,0 +1,57 @@
+"""Who you are."""
+
+from typing import ClassVar
+from zoneinfo import ZoneInfo, available_timezones
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractUser, UserManager
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils.translation import gettext_lazy as _
+
+
+def validate_time_zone(value: str) -> None:
+    """Raise ValidationError unless `value` is a name of the IANA time zone database."""
+    if value not in available_timezones():
+        raise ValidationError(_("“%(value)s” is not a time zone we know."), params={"value": value}, code="time_zone")
+
+
+class User(AbstractUser):
+    """A person who signs in; also the tenant that tokens belong to."""
+
+    first_name = None  # type: ignore[assignment]  # one name field: not every name has two parts
+    last_name = None  # type: ignore[assignment]
+    name = models.CharField(_("name"), max_length=150, blank=True)
+    email = models.EmailField(_("e-mail address"))
+    language = models.CharField(_("language"), max_length=10, choices=settings.LANGUAGES, blank=True)
+    time_zone = models.CharField(_("time zone"), max_length=64, default="UTC", validators=[validate_time_zone])
+
+    objects: ClassVar[UserManager["User"]] = UserManager()
+
+    class Meta:
+        verbose_name = _("user")
+        verbose_name_plural = _("users")
+        constraints = [
+            models.UniqueConstraint(
+                Lower("email"),
+                name="accounts_user_email_unique",
+                violation_error_message=_("A user with this e-mail address exists already."),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.email or self.username
+
+    def get_full_name(self) -> str:
+        """Return the name the person goes by, else the e-mail address."""
+        return str(self)
+
+    def get_short_name(self) -> str:
+        """Return the same as get_full_name: there is one name field."""
+        return str(self)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone in which every time is shown to this person."""
+        return ZoneInfo(self.time_zone)

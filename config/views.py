@@ -1,0 +1,77 @@
+"""Pages that belong to no application: the front page, the health check and the error pages."""
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import render, resolve_url
+from django.template.response import TemplateResponse
+from django.templatetags.static import static
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+
+@login_not_required
+@require_safe
+async def home(request: HttpRequest) -> HttpResponseBase:
+    """Tell a stranger in one screen what this is; send a signed-in person to the tokens."""
+    if (await request.auser()).is_authenticated:
+        return HttpResponseRedirect(resolve_url(settings.LOGIN_REDIRECT_URL))
+    return TemplateResponse(request, "home.html")
+
+
+@login_not_required
+@require_safe
+async def healthz(request: HttpRequest) -> HttpResponse:
+    """Answer that this process serves requests; asks nothing of the database or of RapidPro."""
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+@login_not_required
+@require_safe
+async def favicon(request: HttpRequest) -> HttpResponse:
+    """Send browsers that ask at the old address to the icon."""
+    return HttpResponseRedirect(static("img/favicon.svg"))
+
+
+def _error_page(request: HttpRequest, status: int, title: str, advice: str) -> HttpResponse:
+    return render(request, "error.html", {"title": title, "advice": advice}, status=status)
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Say that the request made no sense."""
+    return _error_page(request, 400, _("That request made no sense"), _("Go back, reload the page and try again."))
+
+
+def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Say that the signed-in person may not do this."""
+    return _error_page(request, 403, _("You may not do that"), _("Ask your administrator if you think you should."))
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Say that the form was not sent from a fresh page of this site."""
+    return _error_page(
+        request,
+        403,
+        _("This form is out of date"),
+        _(
+            "It was opened before you signed in or out, or your browser blocks cookies. Reload the page and "
+            "send it again."
+        ),
+    )
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Say that there is nothing here: the same words for what never was and for what belongs to somebody else."""
+    return _error_page(
+        request, 404, _("There is nothing here"), _("It may have been deleted, or it belongs to another account.")
+    )
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Say that the fault is ours."""
+    return _error_page(
+        request,
+        500,
+        _("Something broke on our side"),
+        _("It has been logged. Try again; if it stays, tell your administrator."),
+    )
