@@ -2,12 +2,21 @@
 
 import inspect
 import json
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import respx
 from asgiref.sync import async_to_sync
+from django.test import Client
+from django.utils import timezone
+
+from accounts.models import User
+from rapidpro_integration import vault
+from rapidpro_integration.models import RapidProToken, TokenState
+from rapidpro_integration.vault import Secret
 
 RECORDINGS = Path(__file__).parent / "recordings"
 
@@ -31,3 +40,111 @@ def recording() -> Callable[[str], dict[str, Any]]:
         return exchange
 
     return load
+
+
+# --- People and their tokens --------------------------------------------------------------------
+
+SERVER = "https://rapidpro.example"
+OTHER_SERVER = "https://other.example"
+# The marker that no page, log line, session or cache may ever show.
+SECRET = "4f1c0ffee0ddba11deadbeef0123456789abcdef"
+PASSWORD = "a long enough passphrase"
+
+type TokenMaker = Callable[..., RapidProToken]
+
+
+def _person(name: str, **fields: Any) -> User:
+    return User.objects.create_user(name, f"{name}@example.org", PASSWORD, **fields)
+
+
+@pytest.fixture
+def owner(db: None) -> User:
+    """Return the tenant that the tests look through the eyes of."""
+    return _person("owner", time_zone="Africa/Nairobi")
+
+
+@pytest.fixture
+def other(db: None) -> User:
+    """Return another tenant."""
+    return _person("other")
+
+
+@pytest.fixture
+def staff(db: None) -> User:
+    """Return an administrator."""
+    return _person("staff", is_staff=True, is_superuser=True)
+
+
+@pytest.fixture
+def make_token(db: None) -> TokenMaker:
+    """Return a function that saves a sealed token, working unless told otherwise."""
+
+    def make(
+        owner: User, *, secret: str = SECRET, server: str = SERVER, label: str = "Clinics", **fields: Any
+    ) -> RapidProToken:
+        row_id = uuid.uuid4()
+        sealed = vault.seal_token(Secret(secret), row_id=row_id, owner_id=owner.pk, origin=server)
+        defaults: dict[str, Any] = {
+            "state": TokenState.WORKING,
+            "workspace_uuid": uuid.UUID("882f1c30-45b7-4fe2-bff8-12c78de3807e"),
+            "workspace_name": "Nutrition",
+            "checked_on": timezone.now(),
+            "check_duration_ms": 12,
+            "check_status": 200,
+            "check_reference": "0A1B2C3D",
+        }
+        return RapidProToken.objects.create(
+            id=row_id,
+            owner=owner,
+            label=label,
+            server=server,
+            sealed=sealed.text,
+            key_id=sealed.key_id,
+            fingerprint=vault.ring().fingerprint(Secret(secret), owner_id=owner.pk, origin=server),
+            last_four=secret[-4:],
+            **defaults | fields,
+        )
+
+    return make
+
+
+@pytest.fixture
+def token(owner: User, make_token: TokenMaker) -> RapidProToken:
+    """Return the owner's working token."""
+    return make_token(owner)
+
+
+@pytest.fixture
+def owner_client(client: Client, owner: User) -> Client:
+    """Return a browser in which the owner is signed in."""
+    client.force_login(owner)
+    return client
+
+
+# --- RapidPro, as it was recorded ---------------------------------------------------------------
+
+
+@pytest.fixture
+def rapidpro(respx_mock: respx.MockRouter, recording: Callable[[str], dict[str, Any]]) -> Callable[..., respx.Route]:
+    """Return a function that makes the server answer a path with a recording, a status and body, or an error."""
+
+    def answer(
+        path: str,
+        name: str = "",
+        *,
+        server: str = SERVER,
+        status: int = 200,
+        error: Exception | None = None,
+        **body: Any,
+    ) -> respx.Route:
+        route = respx_mock.get(f"{server}/api/v2/{path}")
+        if error is not None:
+            return route.mock(side_effect=error)
+        if not name:
+            return route.respond(status, **body)
+        response = recording(name)["response"]
+        kept = {key: value for key, value in response["headers"] if key.lower() in {"content-type", "retry-after"}}
+        content = response["body"] if isinstance(response["body"], str) else json.dumps(response["body"])
+        return route.respond(response["status"], headers=kept, content=content)
+
+    return answer

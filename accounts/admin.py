@@ -1,0 +1,40 @@
+"""User administration; the admin's door is the site's own sign-in page."""
+
+from allauth.account.decorators import secure_admin_login
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import User
+
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic for mypy only
+    """People: find, deactivate, grant."""
+
+    list_display = ["email", "name", "username", "is_active", "is_staff", "last_login", "tokens"]
+    list_filter = ["is_active", "is_staff", "is_superuser", "groups"]
+    search_fields = ["email", "username", "name"]
+    ordering = ["email"]
+    fieldsets = (
+        (None, {"fields": ("email", "username", "password")}),
+        (_("Personal info"), {"fields": ("name", "language", "time_zone")}),
+        (_("Permissions"), {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
+        (_("Important dates"), {"fields": ("last_login", "date_joined")}),
+    )
+    add_fieldsets = (
+        (None, {"classes": ("wide",), "fields": ("email", "username", "usable_password", "password1", "password2")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        """Return the users with the number of their tokens, in one query."""
+        return super().get_queryset(request).annotate(token_count=Count("rapidpro_tokens"))
+
+    @admin.display(description=_("tokens"), ordering="token_count")
+    def tokens(self, user: User) -> int:
+        """Return how many tokens the user has saved."""
+        return int(getattr(user, "token_count", 0))

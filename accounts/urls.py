@@ -1,0 +1,12 @@
+"""The addresses below /accounts/ that allauth does not have."""
+
+from django.urls import path
+
+from accounts import views
+
+app_name = "accounts"
+
+urlpatterns = [
+    path("profile/", views.profile, name="profile"),
+    path("close/", views.close, name="close"),
+]

@@ -1,0 +1,47 @@
+"""The pages of a person's own account that allauth does not have."""
+
+from asgiref.sync import sync_to_async
+from django.contrib import messages
+from django.contrib.auth import alogout
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import resolve_url
+from django.template.response import TemplateResponse
+from django.utils import translation
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from accounts import services
+from accounts.forms import CloseAccountForm, ProfileForm
+from accounts.models import User
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+async def profile(request: HttpRequest) -> HttpResponseBase:
+    """Show and save name, language and time zone."""
+    # A row of its own: a refused form must not change the person that the rest of the page shows.
+    user = await User.objects.aget(pk=request.user.pk)
+    form = ProfileForm(request.POST if request.method == "POST" else None, instance=user)
+    if form.is_bound and await sync_to_async(form.is_valid)():
+        await sync_to_async(form.save)()
+        with translation.override(user.language or translation.get_language()):
+            messages.success(request, _("Saved."))
+        return HttpResponseRedirect(resolve_url("accounts:profile"))
+    return TemplateResponse(request, "accounts/profile.html", {"form": form, "section": "profile"})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+async def close(request: HttpRequest) -> HttpResponseBase:
+    """Say what will be destroyed; with the password, destroy it."""
+    user = await User.objects.aget(pk=request.user.pk)
+    form = CloseAccountForm(user, request.POST if request.method == "POST" else None)
+    if form.is_bound and await sync_to_async(form.is_valid)():
+        try:
+            await services.aclose_account(user)
+        except services.LastSuperuser:
+            form.add_error(None, _("You are the only administrator: make somebody else one first."))
+        else:
+            await alogout(request)
+            messages.success(request, _("Your account and its tokens were destroyed."))
+            return HttpResponseRedirect(resolve_url("home"))
+    count = await user.rapidpro_tokens.acount()
+    return TemplateResponse(request, "accounts/close.html", {"form": form, "count": count, "section": "profile"})

@@ -1,0 +1,26 @@
+"""The start of the application: it refuses to run without a usable key ring."""
+
+from django.apps import AppConfig
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
+
+
+class RapidProIntegrationConfig(AppConfig):
+    """What you connected: tokens, workspaces and flows."""
+
+    name = "rapidpro_integration"
+    verbose_name = _("RapidPro")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Stop the start when the keys are missing or malformed: the message names the setting and never a key."""
+        from rapidpro_integration import servers, vault
+
+        problem = ""
+        try:
+            vault.ring()
+            servers.allowed()
+        except (vault.KeyRingError, servers.OriginError) as error:
+            problem = str(error)
+        if problem:
+            raise ImproperlyConfigured(problem)

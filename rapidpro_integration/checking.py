@@ -1,0 +1,109 @@
+"""Ask a server what a token is worth, and say it as a state."""
+
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from rapidpro_integration.client.errors import AbstractRequestException, Kind
+from rapidpro_integration.client.types import Workspace
+from rapidpro_integration.interface import RapidProInterface
+from rapidpro_integration.models import RapidProToken, TokenState
+from rapidpro_integration.vault import Secret
+
+STATES: dict[Kind, TokenState] = {
+    Kind.REJECTED: TokenState.REJECTED,
+    Kind.NOT_ALLOWED: TokenState.NOT_ALLOWED,
+    Kind.RATE_LIMITED: TokenState.RATE_LIMITED,
+    Kind.UNREACHABLE: TokenState.UNREACHABLE,
+    Kind.TIMED_OUT: TokenState.UNREACHABLE,
+    Kind.TLS: TokenState.UNREACHABLE,
+    Kind.REDIRECTED: TokenState.NOT_RAPIDPRO,
+    Kind.NOT_RAPIDPRO: TokenState.NOT_RAPIDPRO,
+    Kind.NOT_FOUND: TokenState.NOT_RAPIDPRO,
+    Kind.MALFORMED: TokenState.NOT_RAPIDPRO,
+    Kind.TOO_LARGE: TokenState.NOT_RAPIDPRO,
+    Kind.BAD_REQUEST: TokenState.SERVER_ERROR,
+    Kind.SERVER_ERROR: TokenState.SERVER_ERROR,
+    Kind.LOCKED: TokenState.LOCKED,
+    Kind.DISABLED: TokenState.DISABLED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOutcome:
+    """What one check of a token found: a workspace, or the error that stood in the way."""
+
+    state: TokenState
+    duration_ms: int
+    reference: str
+    workspace: Workspace | None = None
+    error: AbstractRequestException | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """Return the columns of RapidProToken that this outcome sets; a failure leaves the workspace's facts alone."""
+        now = timezone.now()
+        retry_after_s = self.error.retry_after_s if self.error else None
+        fields: dict[str, Any] = {
+            "state": self.state,
+            "checked_on": now,
+            "changed_on": now,
+            "check_duration_ms": self.duration_ms,
+            "check_reference": self.reference,
+            "check_status": self.error.status_code if self.error else 200,
+            "retry_on": now + timedelta(seconds=retry_after_s) if retry_after_s else None,
+        }
+        if self.workspace is not None:
+            fields |= {
+                "workspace_uuid": self.workspace.uuid,
+                "workspace_name": self.workspace.name[:255],
+                "workspace_country": self.workspace.country[:64],
+                "workspace_languages": list(self.workspace.languages),
+                "workspace_time_zone": self.workspace.timezone[:64],
+            }
+        return fields
+
+
+def new_reference() -> str:
+    """Return a short id that a person can read out and an administrator can find in the log."""
+    return secrets.token_hex(4).upper()
+
+
+def outcome_of(error: AbstractRequestException, *, duration_ms: int = 0) -> CheckOutcome:
+    """Return what an error tells about the token that met it."""
+    return CheckOutcome(STATES[error.kind], duration_ms, new_reference(), error=error)
+
+
+async def acheck_secret(secret: Secret, server: str) -> CheckOutcome:
+    """Return what `server` says of a token that is not saved yet."""
+    return await acheck(RapidProInterface(secret.reveal(), server))
+
+
+async def acheck_token(token: RapidProToken) -> CheckOutcome:
+    """Return what its server says of a saved token; a locked or disabled one is never sent."""
+    try:
+        interface = RapidProInterface.for_token(token)
+    except AbstractRequestException as caught:
+        error = caught
+    else:
+        return await acheck(interface)
+    return outcome_of(error)
+
+
+async def acheck(interface: RapidProInterface) -> CheckOutcome:
+    """Return what the server says of the interface's token; never raises for what a server does."""
+    started = time.monotonic()
+    try:
+        workspace = await interface.aget_workspace()
+    except AbstractRequestException as caught:
+        error = caught
+    else:
+        return CheckOutcome(TokenState.WORKING, _since(started), new_reference(), workspace=workspace)
+    return outcome_of(error, duration_ms=_since(started))
+
+
+def _since(started: float) -> int:
+    return round((time.monotonic() - started) * 1000)

@@ -1,0 +1,133 @@
+"""What people type: tokens, labels and a window of dates. Nothing here asks the database."""
+
+import unicodedata
+from datetime import datetime, time
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from rapidpro_integration import servers
+from rapidpro_integration.vault import Secret
+
+MAX_TOKEN_LENGTH = 256
+
+
+def _no_control_characters(text: str) -> None:
+    # Direction overrides count too: a label must not be able to turn the text around it.
+    if any(unicodedata.category(character) in {"Cc", "Cf"} and character not in "\u200c\u200d" for character in text):
+        raise forms.ValidationError(_("Remove the invisible characters."), code="control")
+
+
+class LabelField(forms.CharField):
+    """The name that an owner gives to a token."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("label", _("Label"))
+        super().__init__(max_length=80, validators=[_no_control_characters], **kwargs)
+
+
+class TokenField(forms.CharField):
+    """A RapidPro API token: cleaned of what a paste brings along, written once and never rendered again."""
+
+    widget = forms.PasswordInput(
+        render_value=False, attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
+    )
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("label", _("API token"))
+        kwargs.setdefault(
+            "help_text", _("In RapidPro: Settings → Account → API tokens. It is sealed at once and never shown again.")
+        )
+        super().__init__(**kwargs)
+
+    def to_python(self, value: Any) -> str:
+        """Return the token without surrounding blanks and without a leading "Token"."""
+        text = str(super().to_python(value) or "").strip()
+        scheme, _blank, rest = text.partition(" ")
+        return rest.strip() if scheme.lower() == "token" else text
+
+    def validate(self, value: Any) -> None:
+        """Raise ValidationError for what cannot be a token; no message repeats any of it."""
+        super().validate(value)
+        if len(value) > MAX_TOKEN_LENGTH:
+            raise forms.ValidationError(_("A token has at most 256 characters."), code="too_long")
+        if any(character.isspace() for character in value):
+            raise forms.ValidationError(_("A token has no spaces or line breaks inside."), code="space")
+        if not value.isascii() or not value.isprintable():
+            raise forms.ValidationError(_("A token has only letters, digits and signs of ASCII."), code="characters")
+
+
+class ServerField(forms.ChoiceField):
+    """One of the servers that the administrator allows."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("label", _("Server"))
+        super().__init__(choices=self._allowed, **kwargs)
+
+    @staticmethod
+    def _allowed() -> list[tuple[str, str]]:
+        return [(origin, servers.host(origin)) for origin in servers.allowed()]
+
+
+class SecretForm(forms.Form):
+    """A token for a server. The template shows `force` only after a check has failed (`force_offered`)."""
+
+    server = ServerField()
+    token = TokenField()
+    force = forms.BooleanField(label=_("Save it all the same"), required=False)
+    force_offered = False
+
+    def take_secret(self) -> Secret:
+        """Return the cleaned token, masked; afterwards the form no longer holds it."""
+        self.data = self.data.copy()
+        self.data.pop(self.add_prefix("token"), None)
+        return Secret(self.cleaned_data.pop("token"))
+
+
+class TokenAddForm(SecretForm):
+    """A new token."""
+
+    label = LabelField(
+        required=False, help_text=_("Optional: the workspace's own name is taken if you leave it empty.")
+    )
+    field_order = ["label", "server", "token", "force"]
+
+
+class TokenReplaceForm(SecretForm):
+    """Another token for a row that exists."""
+
+
+class TokenRenameForm(forms.Form):
+    """Another label."""
+
+    label = LabelField()
+
+
+class FlowWindowForm(forms.Form):
+    """A window of days in which flows were modified, in the person's own time zone; both days count whole."""
+
+    after = forms.DateField(
+        label=_("Modified from"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    )
+    before = forms.DateField(
+        label=_("Modified until"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """Raise ValidationError for a window that ends before it begins: the server would say "no flows" to it."""
+        cleaned: dict[str, Any] = super().clean() or {}
+        after, before = cleaned.get("after"), cleaned.get("before")
+        if after and before and after > before:
+            raise forms.ValidationError(_("The first day is later than the last one."), code="order")
+        return cleaned
+
+    def window(self) -> tuple[datetime | None, datetime | None]:
+        """Return the first and the last moment of the window, aware, in the person's time zone."""
+        zone = timezone.get_current_timezone()
+        after, before = self.cleaned_data.get("after"), self.cleaned_data.get("before")
+        return (
+            datetime.combine(after, time.min, tzinfo=zone) if after else None,
+            datetime.combine(before, time.max, tzinfo=zone) if before else None,
+        )

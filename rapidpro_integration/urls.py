@@ -1,0 +1,19 @@
+"""The addresses below /tokens/."""
+
+from django.urls import path
+
+from rapidpro_integration import flow_views, token_views
+
+app_name = "rapidpro"
+
+urlpatterns = [
+    path("", token_views.token_list, name="token-list"),
+    path("add/", token_views.token_add, name="token-add"),
+    path("<uuid:token_id>/", token_views.token_detail, name="token-detail"),
+    path("<uuid:token_id>/check/", token_views.token_check, name="token-check"),
+    path("<uuid:token_id>/replace/", token_views.token_replace, name="token-replace"),
+    path("<uuid:token_id>/rename/", token_views.token_rename, name="token-rename"),
+    path("<uuid:token_id>/delete/", token_views.token_delete, name="token-delete"),
+    path("<uuid:token_id>/flows/", flow_views.flow_list, name="flow-list"),
+    path("<uuid:token_id>/flows/<uuid:flow_uuid>/", flow_views.flow_detail, name="flow-detail"),
+]

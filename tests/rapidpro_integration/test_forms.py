@@ -1,0 +1,115 @@
+"""What people paste is cleaned or refused, and never repeated."""
+
+from datetime import UTC, datetime
+
+import pytest
+from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rapidpro_integration.forms import FlowWindowForm, TokenAddForm, TokenRenameForm
+from tests.conftest import SECRET, SERVER
+
+
+def add_form(token: str, **data: str) -> TokenAddForm:
+    return TokenAddForm({"label": "x", "server": SERVER, "token": token} | data)
+
+
+@pytest.mark.parametrize(
+    "pasted", [SECRET, f"  {SECRET}\n", f"Token {SECRET}", f"token   {SECRET} ", f"TOKEN {SECRET}"]
+)
+def test_pasted_token_is_cleaned(pasted: str) -> None:
+    form = add_form(pasted)
+    assert form.is_valid()
+    assert form.take_secret().reveal() == SECRET
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        "",
+        "   ",
+        "Token",
+        "Token ",
+        "two parts",
+        "tab\there",
+        "new\nline",
+        "nul\x00",
+        "bell\x07",
+        "é" * 40,
+        "a" * 257,
+        "a\u200bb",
+    ],
+)
+def test_malformed_token_is_refused_and_not_repeated(pasted: str) -> None:
+    form = add_form(pasted)
+    assert not form.is_valid()
+    assert "token" in form.errors
+    if pasted.strip().lower() not in {"", "token"}:
+        assert pasted.strip() not in str(form.errors)
+
+
+def test_longest_token_is_accepted() -> None:
+    assert add_form("a" * 256).is_valid()
+
+
+@given(st.text())
+def test_any_pasted_text_is_cleaned_or_refused_and_never_rendered(pasted: str) -> None:
+    form = add_form(pasted)
+    if form.is_valid():
+        secret = form.cleaned_data["token"]
+        assert secret
+        assert secret.isascii()
+        assert secret.isprintable()
+        assert " " not in secret
+    assert 'value="' not in str(form["token"])
+
+
+def test_taken_secret_is_no_longer_in_the_form() -> None:
+    form = add_form(SECRET)
+    assert form.is_valid()
+    form.take_secret()
+    assert SECRET not in str(form.data)
+    assert SECRET not in str(form.cleaned_data)
+    assert SECRET not in form.as_p()
+
+
+def test_server_must_be_an_allowed_one() -> None:
+    assert "server" in add_form(SECRET, server="https://evil.example").errors
+    assert "server" in add_form(SECRET, server="").errors
+
+
+@pytest.mark.parametrize("label", ["", "   ", "x" * 81, "tab\tx", "over\u202eride", "nul\x00"])
+def test_new_label_must_be_plain_text(label: str) -> None:
+    assert "label" in TokenRenameForm({"label": label}).errors
+
+
+@pytest.mark.parametrize("label", ["عيادات", "स्वास्थ्य", "Clinics 🏥", "x" * 80, "می\u200cخواهم"])
+def test_labels_of_every_script_are_accepted(label: str) -> None:
+    assert TokenRenameForm({"label": label}).is_valid()
+
+
+def test_window_is_whole_days_in_the_persons_zone() -> None:
+    form = FlowWindowForm({"after": "2026-11-01", "before": "2026-11-02"})
+    with timezone.override("Africa/Nairobi"):
+        assert form.is_valid()
+        after, before = form.window()
+    assert after is not None
+    assert before is not None
+    assert after.astimezone(UTC) == datetime(2026, 10, 31, 21, tzinfo=UTC)
+    assert before.astimezone(UTC) == datetime(2026, 11, 2, 20, 59, 59, 999999, tzinfo=UTC)
+
+
+def test_open_window_has_no_ends() -> None:
+    form = FlowWindowForm({})
+    assert form.is_valid()
+    assert form.window() == (None, None)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [{"after": "yesterday"}, {"before": "2026-02-30"}, {"after": "2026-11-02", "before": "2026-11-01"}],
+    ids=str,
+)
+def test_senseless_window_is_refused(data: dict[str, str]) -> None:
+    assert not FlowWindowForm(data).is_valid()
