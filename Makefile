@@ -1,0 +1,65 @@
+# RapidPro Console. `make help` lists the targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PY := .venv/bin/python
+export PYTHON PORT SANDBOX_PORT
+
+SOURCES := accounts config rapidpro_integration tests bin/write-env
+POSTGRES_URL ?= postgres://postgres@127.0.0.1:5432/postgres
+REDIS_URL ?= rediscache://127.0.0.1:6379/9
+COVERAGE := --cov=accounts --cov=rapidpro_integration --cov=config --cov-report=term-missing:skip-covered --cov-fail-under=95
+
+.PHONY: help run setup test check lint format types drift test-postgres e2e messages requirements shell reset-demo clean
+
+help: ## List all targets
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
+
+run: ## Set everything up and serve the demo on 127.0.0.1:8000 (PORT=…, SANDBOX_PORT=…)
+	@bin/run
+
+setup: ## Make .venv with everything that tests and tools need
+	@bin/setup dev
+
+test: setup ## Run the whole suite on SQLite; needs no service and no network
+	@$(PY) -m pytest $(COVERAGE)
+
+check: lint types drift $(if $(TESTED),,test) test-postgres e2e ## Everything that CI runs
+
+lint: setup ## Find faults and unformatted files
+	@$(PY) -m ruff check $(SOURCES)
+	@$(PY) -m ruff format --check $(SOURCES)
+
+format: setup ## Format the sources
+	@$(PY) -m ruff check --fix $(SOURCES)
+	@$(PY) -m ruff format $(SOURCES)
+
+types: setup ## Check the types, strictly
+	@$(PY) -m mypy
+
+drift: setup ## Fail on a missing migration or a half-made production
+	@DJANGO_SETTINGS_MODULE=tests.settings $(PY) manage.py makemigrations --check --dry-run
+	@bin/check-deploy
+
+test-postgres: setup ## Run the same suite on PostgreSQL and Redis (POSTGRES_URL=…, REDIS_URL=…)
+	@bin/services
+	@DATABASE_URL=$(POSTGRES_URL) CACHE_URL=$(REDIS_URL) $(PY) -m pytest
+
+e2e: setup ## Click through the site in headless Chromium
+	@CHROMIUM="$$(bin/find-chromium)" && export CHROMIUM && $(PY) -m pytest tests/e2e
+
+messages: setup ## Collect the strings to translate and compile the translations
+	@cd config && ../$(PY) ../bin/messages
+
+requirements: setup ## Pin the dependencies of pyproject.toml anew, with hashes
+	@uv pip compile pyproject.toml --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header -q -o requirements.txt
+	@uv pip compile pyproject.toml --group dev -c requirements.txt --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header -q -o requirements-dev.txt
+
+shell: setup ## Open Django's shell on the local database
+	@$(PY) manage.py shell
+
+reset-demo: setup ## Delete the local database, after asking
+	@printf 'Delete db.sqlite3 with all accounts and tokens in it? [y/N] '; read answer; \
+	case "$$answer" in y|Y) rm -f db.sqlite3 db.sqlite3-wal db.sqlite3-shm; echo "Deleted." ;; *) echo "Kept." ;; esac
+
+clean: ## Remove what can be made again; the database and .env stay
+	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage staticfiles tests/e2e/screenshots
