@@ -18,9 +18,10 @@ def when(moment: datetime | None, style: str = "minute") -> SafeString | str:
     if moment is None:
         return format_html('<span class="muted">{}</span>', _("never"))
     local = timezone.localtime(moment)
+    # The month as a word: 03/04 is a day of March to some readers and of April to others.
     texts = {
-        "minute": f"{date_format(local, 'SHORT_DATE_FORMAT')} {date_format(local, 'H:i')}",
-        "day": date_format(local, "SHORT_DATE_FORMAT"),
+        "minute": date_format(local, "j M Y, H:i"),
+        "day": date_format(local, "j M Y"),
         "time": date_format(local, "H:i"),
     }
     utc = moment.astimezone(UTC)

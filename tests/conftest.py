@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import respx
 from asgiref.sync import async_to_sync
+from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
@@ -29,6 +30,12 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     wanted = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
     async_to_sync(pyfuncitem.obj)(**wanted)
     return True
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache() -> None:
+    """Forget the rate limits that another test has used up."""
+    cache.clear()
 
 
 @pytest.fixture

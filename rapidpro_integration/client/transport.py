@@ -183,8 +183,6 @@ async def _read(answer: httpx.Response, max_bytes: int) -> bytes:
 
 def _unpacked(gzip: "zlib._Decompress", chunk: bytes, max_length: int) -> bytes:
     """Return at most `max_length` bytes of what `chunk` unpacks to. Anything behind the end is not taken."""
-    if gzip.eof:
-        raise _Undecodable
     try:
         unpacked = gzip.decompress(chunk, max_length)
     except zlib.error:

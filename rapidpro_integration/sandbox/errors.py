@@ -11,7 +11,7 @@ Exception
 ServerFailure             what makes RapidPro itself break: a 500 in plain words
 """
 
-# ruff: noqa: N818 - exceptions end in the fact (HOUSE.md).
+
 
 import math
 from typing import ClassVar

@@ -14,7 +14,7 @@ _START_S = 10
 _STOP_S = 2
 
 
-class CannotServe(Exception):  # noqa: N818 - ends in the fact.
+class CannotServe(Exception):
     """The address is not loopback or is taken; the message is one sentence for the person who started it."""
 
 

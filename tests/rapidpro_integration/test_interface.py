@@ -55,6 +55,10 @@ def rows(*numbers: int, following: str | None = None) -> httpx.Response:
     )
 
 
+def facts(error: AbstractRequestException) -> tuple[object, ...]:
+    return error.kind, error.status_code, error.retry_after_s, error.message
+
+
 def to(cursor: str) -> str:
     return f"https://evil.example/api/v2/flows.json?cursor={cursor}"
 
@@ -132,7 +136,7 @@ async def test_anything_else_says_nothing_of_the_token(
     assert (caught.value.kind, caught.value.status_code) == (kind, status)
     assert caught.value.__context__ is None
     assert caught.value.__cause__ is None
-    assert vars(caught.value) == vars(underlying.value)
+    assert facts(caught.value) == facts(underlying.value)
 
 
 @pytest.mark.parametrize(("status", "kind"), [(404, Kind.NOT_RAPIDPRO), (200, Kind.NOT_RAPIDPRO)])
@@ -353,11 +357,13 @@ async def test_deadline_is_of_all_pages_together() -> None:
 
 
 async def test_callers_own_time_does_not_count() -> None:
-    async with serve(endless) as server:
-        async with aclosing(RapidProInterface(SECRET, server.origin, deadline_s=0.4).aiter_flow_pages()) as pages:
-            await anext(pages)
-            await asyncio.sleep(0.5)
-            assert (await anext(pages)).number == 2
+    async with (
+        serve(endless) as server,
+        aclosing(RapidProInterface(SECRET, server.origin, deadline_s=0.4).aiter_flow_pages()) as pages,
+    ):
+        await anext(pages)
+        await asyncio.sleep(0.5)
+        assert (await anext(pages)).number == 2
 
 
 @pytest.mark.parametrize(
@@ -499,6 +505,14 @@ JSON_TEXT = st.recursive(
 ).map(lambda value: json.dumps({"results": value, "next": None}).encode())
 
 
+def raised_by(call: Callable[[], object]) -> AbstractRequestException | None:
+    try:
+        call()
+    except AbstractRequestException as error:
+        return error
+    return None
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     st.one_of(st.binary(), JSON_TEXT),
@@ -510,8 +524,5 @@ def test_any_answer_is_a_value_or_one_of_our_errors(body: bytes, status: int, co
     with respx.mock(assert_all_called=False) as router:
         router.get(url__startswith=SERVER).respond(status, content=body, headers={"Content-Type": content_type})
         for call in (interface.get_flows, interface.validate_token, lambda: interface.get_flow(UUID_TEXT)):
-            try:
-                call()
-            except AbstractRequestException as error:
-                assert error.__context__ is None
-                assert SECRET not in error.message
+            error = raised_by(call)
+            assert error is None or (error.__context__ is None and SECRET not in error.message)

@@ -1,0 +1,377 @@
+"""Accounts: the ways in, the ways out, and nothing told to strangers."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from allauth.account.models import EmailAddress
+from django.contrib.sessions.models import Session
+from django.core import mail
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
+from pytest_django import Settings
+
+from accounts.models import User
+from rapidpro_integration.models import RapidProToken
+from tests.conftest import PASSWORD, TokenMaker
+
+NEW_PASSWORD = "another long passphrase"
+SIGN_UP = {"email": "New@Example.org", "username": "newcomer", "password1": NEW_PASSWORD, "password2": NEW_PASSWORD}
+
+
+def text(client: Client, address: str, status: int = 200) -> str:
+    response = client.get(address)
+    assert response.status_code == status
+    return response.content.decode()
+
+
+def is_signed_in(client: Client) -> bool:
+    return client.get("/tokens/").status_code == 200
+
+
+def sign_in(client: Client, login: str, password: str = PASSWORD) -> str:
+    response = client.post("/accounts/login/", {"login": login, "password": password}, follow=True)
+    return response.content.decode()
+
+
+def link_in_mail() -> str:
+    match = re.search(r"http://testserver(/accounts/\S+)", mail.outbox[-1].body)
+    assert match is not None
+    return match[1]
+
+
+# --- Sign in and out ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("login", ["owner", "owner@example.org", "OWNER", "Owner@Example.ORG"])
+def test_sign_in_by_name_or_address_in_any_case(client: Client, owner: User, login: str) -> None:
+    sign_in(client, login)
+    assert is_signed_in(client)
+
+
+def test_wrong_password_and_unknown_account_look_alike(client: Client, owner: User) -> None:
+    pages = [sign_in(client, login, "wrong password!") for login in ("owner", "nobody")]
+    assert not is_signed_in(client)
+    errors = [re.search(r'<ul class="errorlist.*?</ul>', page, re.DOTALL) for page in pages]
+    assert errors[0] is not None
+    assert errors[1] is not None
+    assert errors[0][0] == errors[1][0]
+
+
+def test_inactive_person_does_not_get_in(client: Client, owner: User) -> None:
+    User.objects.update(is_active=False)
+    sign_in(client, "owner")
+    assert not is_signed_in(client)
+
+
+def test_deactivation_ends_a_session_at_once(owner_client: Client, owner: User) -> None:
+    assert is_signed_in(owner_client)
+    User.objects.update(is_active=False)
+    assert not is_signed_in(owner_client)
+
+
+def test_sign_in_goes_to_where_it_was_asked_and_never_to_another_site(client: Client, owner: User) -> None:
+    data = {"login": "owner", "password": PASSWORD}
+    response = client.post("/accounts/login/", data | {"next": "/tokens/add/"})
+    assert response.headers["Location"] == "/tokens/add/"
+    client.logout()
+    response = client.post("/accounts/login/", data | {"next": "https://evil.example/"})
+    assert "evil" not in response.headers.get("Location", "")
+
+
+def test_sign_out_is_a_post(owner_client: Client) -> None:
+    text(owner_client, "/accounts/logout/")
+    assert is_signed_in(owner_client)
+    assert owner_client.post("/accounts/logout/").headers["Location"] == "/"
+    assert not is_signed_in(owner_client)
+
+
+# --- Sign up ------------------------------------------------------------------------------------
+
+
+def test_sign_up_makes_an_account(client: Client, db: None) -> None:
+    client.post("/accounts/signup/", SIGN_UP)
+    user = User.objects.get()
+    assert (user.username, user.email.lower()) == ("newcomer", "new@example.org")
+    assert is_signed_in(client)
+
+
+def test_known_address_makes_no_second_account_and_is_not_told(
+    client: Client, owner: User, settings: Settings
+) -> None:
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+    response = client.post("/accounts/signup/", SIGN_UP | {"email": "OWNER@example.org"}, follow=True)
+    assert User.objects.count() == 1
+    assert not is_signed_in(client)
+    assert "already" not in response.content.decode().lower()
+
+
+@pytest.mark.parametrize("password", ["short", "password1234", "newcomer1234"])
+def test_weak_password_is_refused(client: Client, db: None, password: str) -> None:
+    client.post("/accounts/signup/", SIGN_UP | {"password1": password, "password2": password})
+    assert not User.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["over\u202eride", "tab\tx", "admin"])
+def test_misleading_user_name_is_refused(client: Client, db: None, name: str) -> None:
+    client.post("/accounts/signup/", SIGN_UP | {"username": name})
+    assert not User.objects.exists()
+
+
+def test_closed_sign_up_says_so_and_makes_nothing(client: Client, db: None, settings: Settings) -> None:
+    settings.SIGNUP_OPEN = False
+    assert "password1" not in text(client, "/accounts/signup/")
+    client.post("/accounts/signup/", SIGN_UP)
+    assert not User.objects.exists()
+    assert "Create an account" not in text(client, "/")
+    assert "/accounts/signup/" not in text(client, "/accounts/login/")
+
+
+def test_unconfirmed_address_waits_where_confirmation_is_mandatory(
+    client: Client, db: None, settings: Settings
+) -> None:
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+    client.post("/accounts/signup/", SIGN_UP)
+    assert not is_signed_in(client)
+    client.post(link_in_mail())
+    assert EmailAddress.objects.get().verified
+
+
+# --- Password and e-mail ------------------------------------------------------------------------
+
+
+def test_password_change_keeps_this_session_and_ends_the_others(owner_client: Client, owner: User) -> None:
+    other_browser = Client()
+    other_browser.force_login(owner)
+    data = {"oldpassword": PASSWORD, "password1": NEW_PASSWORD, "password2": NEW_PASSWORD}
+    owner_client.post("/accounts/password/change/", data)
+    owner.refresh_from_db()
+    assert owner.check_password(NEW_PASSWORD)
+    assert not is_signed_in(other_browser)
+
+
+def test_forgotten_password_is_reset_by_mail(client: Client, owner: User) -> None:
+    client.post("/accounts/password/reset/", {"email": "owner@example.org"})
+    assert mail.outbox[-1].to == ["owner@example.org"]
+    link = link_in_mail()
+    page = client.get(link, follow=True)
+    address = page.request["PATH_INFO"]
+    client.post(address, {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD})
+    owner.refresh_from_db()
+    assert owner.check_password(NEW_PASSWORD)
+    assert "password1" not in client.get(link, follow=True).content.decode()
+
+
+def test_reset_of_an_unknown_address_looks_the_same(client: Client, owner: User) -> None:
+    known = client.post("/accounts/password/reset/", {"email": "owner@example.org"})
+    unknown = client.post("/accounts/password/reset/", {"email": "nobody@example.org"})
+    assert known.headers["Location"] == unknown.headers["Location"]
+
+
+def test_new_address_counts_once_it_is_confirmed(owner_client: Client, owner: User) -> None:
+    EmailAddress.objects.create(user=owner, email=owner.email, verified=True, primary=True)
+    owner_client.post("/accounts/email/", {"email": "fresh@example.org", "action_add": ""})
+    owner.refresh_from_db()
+    assert owner.email == "owner@example.org"
+    assert "fresh@example.org" in text(owner_client, "/accounts/email/")
+    owner_client.post(link_in_mail())
+    owner.refresh_from_db()
+    assert owner.email == "fresh@example.org"
+
+
+# --- Profile ------------------------------------------------------------------------------------
+
+
+def test_profile_is_saved_and_counts_at_once(owner_client: Client, owner: User, make_token: TokenMaker) -> None:
+    make_token(owner, checked_on=timezone.now().replace(hour=12, minute=34))
+    data = {"name": "Amina", "language": "ar", "time_zone": "Asia/Kathmandu"}
+    page = owner_client.post("/accounts/profile/", data, follow=True).content.decode()
+    assert '<html lang="ar" dir="rtl">' in page
+    assert "Amina" in page
+    assert "18:19</time>" in text(owner_client, "/tokens/")
+    owner.refresh_from_db()
+    assert (owner.name, owner.language, owner.time_zone) == ("Amina", "ar", "Asia/Kathmandu")
+
+
+@pytest.mark.parametrize("data", [{"time_zone": "Mars/Olympus"}, {"language": "tlh"}, {"name": "x" * 151}], ids=str)
+def test_nonsense_in_the_profile_is_refused(owner_client: Client, owner: User, data: dict[str, str]) -> None:
+    page = owner_client.post("/accounts/profile/", {"name": "A", "language": "", "time_zone": "UTC"} | data)
+    assert "errorlist" in page.content.decode()
+    owner.refresh_from_db()
+    assert (owner.name, owner.time_zone) == ("", "Africa/Nairobi")
+
+
+def test_profile_offers_the_zones_with_their_offsets(owner_client: Client) -> None:
+    page = text(owner_client, "/accounts/profile/")
+    assert '<optgroup label="Africa">' in page
+    assert '<option value="Africa/Nairobi" selected>Nairobi (UTC+03:00)</option>' in page
+
+
+def test_zone_must_be_known(owner: User) -> None:
+    owner.time_zone = "Mars/Olympus"
+    with pytest.raises(Exception, match="time zone"):
+        owner.full_clean()
+
+
+def test_person_is_called_by_name_or_address(owner: User) -> None:
+    assert str(owner) == owner.get_full_name() == owner.get_short_name() == "owner@example.org"
+    owner.name = "Amina"
+    assert str(owner) == "Amina"
+
+
+# --- Closing ------------------------------------------------------------------------------------
+
+
+def test_closing_destroys_the_account_its_tokens_and_its_sessions(
+    owner_client: Client, owner: User, other: User, token: RapidProToken, make_token: TokenMaker
+) -> None:
+    make_token(other)
+    for user in (owner, other):
+        Client().force_login(user)
+    assert "1 token that you saved" in text(owner_client, "/accounts/close/")
+    assert User.objects.count() == 2
+    page = owner_client.post("/accounts/close/", {"password": PASSWORD}, follow=True)
+    assert "destroyed" in page.content.decode()
+    assert list(User.objects.all()) == [other]
+    assert RapidProToken.objects.get().owner == other
+    owners = {session.get_decoded().get("_auth_user_id") for session in Session.objects.all()}
+    assert str(owner.pk) not in owners
+    assert str(other.pk) in owners
+
+
+def test_closing_needs_the_password(owner_client: Client, owner: User) -> None:
+    page = owner_client.post("/accounts/close/", {"password": "wrong password!"}).content.decode()
+    assert "This is not your password" in page
+    assert User.objects.filter(pk=owner.pk).exists()
+
+
+def test_last_superuser_cannot_leave_the_site_without_one(client: Client, staff: User) -> None:
+    client.force_login(staff)
+    page = client.post("/accounts/close/", {"password": PASSWORD}).content.decode()
+    assert "only administrator" in page
+    assert User.objects.filter(pk=staff.pk).exists()
+    User.objects.create_user("second", "second@example.org", is_superuser=True)
+    client.post("/accounts/close/", {"password": PASSWORD})
+    assert not User.objects.filter(pk=staff.pk).exists()
+
+
+# --- Every address ------------------------------------------------------------------------------
+
+OPEN = {
+    "home",
+    "healthz",
+    "favicon",
+    "account_login",
+    "account_signup",
+    "account_logout",
+    "account_reset_password",
+    "account_reset_password_done",
+    "account_reset_password_from_key",
+    "account_reset_password_from_key_done",
+    "account_confirm_email",
+    "account_email_verification_sent",
+    "account_inactive",
+    "account_confirm_login_code",
+    "admin:login",
+}
+
+
+def patterns(resolver: URLResolver, namespace: str = "") -> list[tuple[str, URLPattern]]:
+    found: list[tuple[str, URLPattern]] = []
+    for entry in resolver.url_patterns:
+        if isinstance(entry, URLResolver):
+            inner = f"{namespace}{entry.namespace}:" if entry.namespace else namespace
+            found += patterns(entry, inner)
+        else:
+            found.append((f"{namespace}{entry.name}", entry))
+    return found
+
+
+def test_only_the_listed_addresses_are_open_to_strangers() -> None:
+    found = {name for name, entry in patterns(get_resolver()) if not getattr(entry.callback, "login_required", True)}
+    assert found - OPEN == set()
+
+
+ENTRANCE = [
+    "/",
+    "/accounts/login/",
+    "/accounts/signup/",
+    "/accounts/password/reset/",
+    "/accounts/password/reset/done/",
+    "/accounts/password/reset/key/1-bad/",
+    "/accounts/password/reset/key/done/",
+    "/accounts/inactive/",
+    "/accounts/confirm-email/",
+    "/accounts/confirm-email/bad/",
+]
+INSIDE = [
+    "/accounts/profile/",
+    "/accounts/close/",
+    "/accounts/email/",
+    "/accounts/password/change/",
+    "/accounts/logout/",
+    "/accounts/reauthenticate/",
+]
+
+
+def assert_site_look(client: Client, address: str) -> None:
+    response = client.get(address)
+    assert response.status_code == 200
+    page = response.content.decode()
+    assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+    assert response.headers["Cache-Control"]
+    assert '<header class="site">' in page
+    assert page.count("<h1") == 1
+    assert "<title>" in page
+    assert not re.search(r"<style|<script(?![^>]* src=)|\sstyle=|\son\w+=", page)
+    for field in re.findall(r'<input (?![^>]*type="hidden")[^>]*>', page):
+        identifier = re.search(r'id="([^"]+)"', field)
+        assert identifier is not None, field
+        assert f'for="{identifier[1]}"' in page, field
+
+
+@pytest.mark.parametrize("address", ENTRANCE)
+def test_entrance_pages_have_the_sites_look(client: Client, db: None, address: str) -> None:
+    assert_site_look(client, address)
+
+
+@pytest.mark.parametrize("address", INSIDE)
+def test_inner_pages_have_the_sites_look_and_are_closed_to_strangers(
+    client: Client, owner_client: Client, owner: User, address: str
+) -> None:
+    assert_site_look(owner_client, address)
+    stranger = Client().get(address)
+    assert stranger.status_code == 302
+    assert stranger.headers["Location"].startswith(("/accounts/login/", "/"))
+
+
+def test_new_session_ages(owner_client: Client) -> None:
+    session = Session.objects.get()
+    assert session.expire_date - timezone.now() > timedelta(days=13)
+
+
+# --- Admin --------------------------------------------------------------------------------------
+
+
+def test_admins_manage_users(client: Client, staff: User, owner: User, token: RapidProToken) -> None:
+    client.force_login(staff)
+    page = text(client, "/admin/accounts/user/?q=owner")
+    assert "owner@example.org" in page
+    assert '<td class="field-tokens">1</td>' in page
+    text(client, f"/admin/accounts/user/{owner.pk}/change/")
+    data = {
+        "email": "made@example.org",
+        "username": "made",
+        "usable_password": "true",
+        "password1": NEW_PASSWORD,
+        "password2": NEW_PASSWORD,
+    }
+    client.post("/admin/accounts/user/add/", data)
+    assert User.objects.get(username="made").email == "made@example.org"
+
+
+def test_admin_has_one_door(client: Client, db: None) -> None:
+    response = client.get("/admin/login/?next=/admin/")
+    assert response.status_code == 302
+    assert response.headers["Location"].startswith("/accounts/login/")

@@ -1,0 +1,149 @@
+"""A running site and a real browser: `make e2e`. Nothing of Django's is imported into this process's event loop."""
+
+import base64
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, sync_playwright
+
+ROOT = Path(__file__).parent.parent.parent
+SCREENSHOTS = Path(__file__).parent / "screenshots"
+PASSWORD = "sandbox-only"
+_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# How a person may look at a page: name, width, height, colour scheme.
+LOOKS = {
+    "desk-light": (1280, 900, "light"),
+    "desk-dark": (1280, 900, "dark"),
+    "phone-light": (375, 800, "light"),
+    "phone-dark": (375, 800, "dark"),
+}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="session")
+def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Serve a demo site of its own, as `make run` does, and return its origin."""
+    folder = tmp_path_factory.mktemp("site")
+    port, sandbox_port = _free_port(), _free_port()
+    environment = os.environ | {
+        "ENV_FILE": "",
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "DEBUG": "true",
+        "SECRET_KEY": secrets.token_urlsafe(64),
+        "TOKEN_KEYS": "k1:" + base64.b64encode(secrets.token_bytes(32)).decode(),
+        "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
+        "CACHE_URL": "locmemcache://e2e",
+        "LOG_FILE": str(folder / "console.log"),
+        "SANDBOX_ORIGIN": f"http://127.0.0.1:{sandbox_port}",
+    }
+    manage = [sys.executable, str(ROOT / "manage.py")]
+    for command in (["migrate", "--verbosity", "0"], ["load_demo"]):
+        subprocess.run([*manage, *command], env=environment, cwd=ROOT, check=True, capture_output=True, timeout=60)
+    serve = [*manage, "serve", "--port", str(port), "--sandbox-port", str(sandbox_port)]
+    with subprocess.Popen(serve, env=environment, cwd=ROOT) as site:
+        try:
+            _wait_for(port, site)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            site.terminate()
+            site.wait(20)
+    log = (folder / "console.log").read_text("utf-8")
+    assert "Traceback" not in log, log
+    assert "ERROR" not in log, log
+
+
+def _wait_for(port: int, site: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and site.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    pytest.fail("The site did not start.")
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    """Return Playwright, with the driver that its package ships."""
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    """Return Debian's Chromium: Playwright's own cannot be downloaded everywhere."""
+    path = os.environ.get("CHROMIUM") or "/usr/bin/chromium"
+    browser = playwright.chromium.launch(executable_path=path, args=_FLAGS)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def expected_failures() -> list[str]:
+    """Return a list that a test adds the console messages to which it means to provoke, as "404"."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Browser, expected_failures: list[str]) -> Iterator[Page]:
+    """Return a page of a browser of its own; any error in its console fails the test, a breach of the CSP included."""
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 900}, color_scheme="light", locale="en-GB", reduced_motion="reduce"
+    )
+    context.set_default_timeout(10_000)
+    page = context.new_page()
+    faults: list[str] = []
+
+    def hear(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            faults.append(message.text)
+
+    page.on("console", hear)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    yield page
+    context.close()
+    unexpected = [fault for fault in faults if not any(words in fault for words in expected_failures)]
+    assert unexpected == []
+
+
+def sign_in(page: Page, base_url: str, email: str) -> None:
+    """Sign in by the site's own form."""
+    page.goto(f"{base_url}/accounts/login/")
+    page.locator("input[name=login]").fill(email)
+    page.locator("input[name=password]").fill(PASSWORD)
+    page.locator("main form button").first.click()
+    page.wait_for_url("**/tokens/")
+
+
+def screenshot(page: Page, name: str) -> None:
+    """Save the whole page in each look, for people to look at."""
+    SCREENSHOTS.mkdir(exist_ok=True)
+    size = page.viewport_size
+    for look, (width, height, scheme) in LOOKS.items():
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.screenshot(path=SCREENSHOTS / f"{name}-{look}.png", full_page=False)
+    if size is not None:
+        page.set_viewport_size(size)
+    page.emulate_media(color_scheme="light")
