@@ -97,9 +97,7 @@ def test_sign_up_makes_an_account(client: Client, db: None) -> None:
     assert is_signed_in(client)
 
 
-def test_known_address_makes_no_second_account_and_is_not_told(
-    client: Client, owner: User, settings: Settings
-) -> None:
+def test_known_address_makes_no_second_account_and_is_not_told(client: Client, owner: User, settings: Settings) -> None:
     settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
     response = client.post("/accounts/signup/", SIGN_UP | {"email": "OWNER@example.org"}, follow=True)
     assert User.objects.count() == 1
