@@ -32,7 +32,8 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic for mypy 
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """Return the users with the number of their tokens, in one query."""
-        return super().get_queryset(request).annotate(token_count=Count("rapidpro_tokens"))
+        users: QuerySet[User] = super().get_queryset(request)
+        return users.annotate(token_count=Count("rapidpro_tokens"))
 
     @admin.display(description=_("tokens"), ordering="token_count")
     def tokens(self, user: User) -> int:

@@ -31,7 +31,8 @@ def preferences(get_response: Handler | AsyncHandler) -> Handler | AsyncHandler:
 
         async def amiddleware(request: HttpRequest) -> HttpResponseBase:
             _activate(request, await request.auser())
-            return await get_response(request)
+            response: HttpResponseBase = await get_response(request)
+            return response
 
         return amiddleware
 

@@ -13,13 +13,14 @@ from django.views.decorators.http import require_http_methods
 from accounts import services
 from accounts.forms import CloseAccountForm, ProfileForm
 from accounts.models import User
+from accounts.selectors import person
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 async def profile(request: HttpRequest) -> HttpResponseBase:
     """Show and save name, language and time zone."""
     # A row of its own: a refused form must not change the person that the rest of the page shows.
-    user = await User.objects.aget(pk=request.user.pk)
+    user = await User.objects.aget(pk=person(request).pk)
     form = ProfileForm(request.POST if request.method == "POST" else None, instance=user)
     if form.is_bound and await sync_to_async(form.is_valid)():
         await sync_to_async(form.save)()
@@ -32,7 +33,7 @@ async def profile(request: HttpRequest) -> HttpResponseBase:
 @require_http_methods(["GET", "HEAD", "POST"])
 async def close(request: HttpRequest) -> HttpResponseBase:
     """Say what will be destroyed; with the password, destroy it."""
-    user = await User.objects.aget(pk=request.user.pk)
+    user = await User.objects.aget(pk=person(request).pk)
     form = CloseAccountForm(user, request.POST if request.method == "POST" else None)
     if form.is_bound and await sync_to_async(form.is_valid)():
         try:

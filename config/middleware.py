@@ -57,7 +57,8 @@ def plain_not_found(get_response: Handler | AsyncHandler) -> Handler | AsyncHand
     if iscoroutinefunction(get_response):
 
         async def amiddleware(request: HttpRequest) -> HttpResponseBase:
-            return await get_response(request)
+            response: HttpResponseBase = await get_response(request)
+            return response
 
         amiddleware.process_exception = process_exception  # type: ignore[attr-defined]
         return amiddleware

@@ -1,5 +1,6 @@
 """Error reports without values: a report names files and lines, never what a variable held."""
 
+from collections.abc import ItemsView
 from types import FrameType
 from typing import Any
 
@@ -14,9 +15,9 @@ class NoValuesReporterFilter(SafeExceptionReporterFilter):
         """Return True: Django's own filter would step aside while DEBUG is on."""
         return True
 
-    def get_traceback_frame_variables(self, request: Any, tb_frame: FrameType) -> list[tuple[str, Any]]:
+    def get_traceback_frame_variables(self, request: Any, tb_frame: FrameType) -> ItemsView[str, Any]:
         """Return no variables: any frame of a request can hold a token."""
-        return []
+        return dict[str, Any]().items()
 
     def get_post_parameters(self, request: HttpRequest | None) -> dict[str, Any]:
         """Return the names of the posted fields, each with its value masked."""

@@ -44,7 +44,7 @@ class RapidProTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic
     search_fields = ["label", "owner__email", "owner__username", "workspace_name", "server", "id"]
     date_hierarchy = "created_on"
     actions = ["check_now", "disable", "enable"]
-    fields = readonly_fields = [
+    readonly_fields = [
         "id",
         "owner",
         "label",
@@ -63,6 +63,10 @@ class RapidProTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic
         "check_status",
         "check_reference",
     ]
+
+    def get_fields(self, request: HttpRequest, obj: RapidProToken | None = None) -> Sequence[str]:  # type: ignore[override]
+        """Return the facts alone: what is not listed here is never shown."""
+        return self.readonly_fields
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return False: only its owner types a token, on the owner's own pages."""

@@ -15,12 +15,13 @@ class RapidProIntegrationConfig(AppConfig):
     def ready(self) -> None:
         """Stop the start when the keys are missing or malformed: the message names the setting and never a key."""
         from rapidpro_integration import servers, vault
+        from rapidpro_integration.client.origins import OriginError
 
         problem = ""
         try:
             vault.ring()
             servers.allowed()
-        except (vault.KeyRingError, servers.OriginError) as error:
+        except (vault.KeyRingError, OriginError) as error:
             problem = str(error)
         if problem:
             raise ImproperlyConfigured(problem)

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.template.response import TemplateResponse
 from django.views.decorators.http import require_safe
 
+from accounts.selectors import person
 from rapidpro_integration import selectors, services
 from rapidpro_integration.checking import outcome_of
 from rapidpro_integration.client.errors import AbstractRequestException, Kind
@@ -39,7 +40,7 @@ def pretty_json(value: object) -> str:
 @require_safe
 async def flow_list(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
     """Show the flows of one of the person's workspaces, newest first, whole or in a window of modification days."""
-    token = await selectors.aget_token_or_404(request.user.pk, token_id)
+    token = await selectors.aget_token_or_404(person(request).pk, token_id)
     context: dict[str, object] = {"section": "tokens", "token": token, "form": (form := FlowWindowForm(request.GET))}
     if form.is_valid():
         after, before = form.window()
@@ -56,7 +57,7 @@ async def flow_list(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
 @require_safe
 async def flow_detail(request: HttpRequest, token_id: UUID, flow_uuid: UUID) -> HttpResponseBase:
     """Show one flow; its raw JSON on demand."""
-    token = await selectors.aget_token_or_404(request.user.pk, token_id)
+    token = await selectors.aget_token_or_404(person(request).pk, token_id)
     try:
         flow = await RapidProInterface.for_token(token).aget_flow(flow_uuid)
     except AbstractRequestException as error:

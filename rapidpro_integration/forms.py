@@ -81,8 +81,7 @@ class SecretForm(forms.Form):
 
     def take_secret(self) -> Secret:
         """Return the cleaned token, masked; afterwards the form no longer holds it."""
-        self.data = self.data.copy()
-        self.data.pop(self.add_prefix("token"), None)
+        self.data = {name: value for name, value in self.data.items() if name != self.add_prefix("token")}
         return Secret(self.cleaned_data.pop("token"))
 
 

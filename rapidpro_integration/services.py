@@ -81,7 +81,7 @@ def replace_token(token: RapidProToken, server: str, secret: Secret, outcome: Ch
     What was known of the old token's workspace is dropped unless the new one's check tells it anew.
     Raises TokenAlreadySaved and TokenChangedMeanwhile.
     """
-    forgotten = {
+    forgotten: dict[str, Any] = {
         "workspace_uuid": None,
         "workspace_name": "",
         "workspace_country": "",

@@ -11,6 +11,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from accounts.selectors import person
 from rapidpro_integration import selectors, services
 from rapidpro_integration.checking import CheckOutcome, acheck_secret, acheck_token
 from rapidpro_integration.forms import SecretForm, TokenAddForm, TokenRenameForm, TokenReplaceForm
@@ -28,7 +29,7 @@ def _page(request: HttpRequest, template: str, **context: object) -> TemplateRes
 @require_safe
 async def token_list(request: HttpRequest) -> HttpResponseBase:
     """Show the person's tokens by label, each with its state."""
-    return _page(request, "token_list.html", tokens=await selectors.atokens_of(request.user.pk))
+    return _page(request, "token_list.html", tokens=await selectors.atokens_of(person(request).pk))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -41,7 +42,7 @@ async def token_add(request: HttpRequest) -> HttpResponseBase:
 
 
 async def _aadd(request: HttpRequest, form: TokenAddForm) -> HttpResponseBase:
-    secret, server, owner_id = form.take_secret(), form.cleaned_data["server"], request.user.pk
+    secret, server, owner_id = form.take_secret(), form.cleaned_data["server"], person(request).pk
     if existing := await services.afind_token(owner_id, server, secret):
         return _already_saved(request, existing)
     outcome = await acheck_secret(secret, server)
@@ -74,7 +75,7 @@ def _not_saved(
 @require_safe
 async def token_detail(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
     """Show what is known of one token: its state, its workspace, its last check."""
-    token = await selectors.aget_token_or_404(request.user.pk, token_id)
+    token = await selectors.aget_token_or_404(person(request).pk, token_id)
     return _page(
         request,
         "token_detail.html",
@@ -87,7 +88,7 @@ async def token_detail(request: HttpRequest, token_id: UUID) -> HttpResponseBase
 @require_POST
 async def token_check(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
     """Ask the server about the token now, and show the answer."""
-    token = await selectors.aget_token_or_404(request.user.pk, token_id)
+    token = await selectors.aget_token_or_404(person(request).pk, token_id)
     outcome = await acheck_token(token)
     if outcome.error:
         log_problem(outcome.error, token, outcome.reference)
@@ -96,7 +97,7 @@ async def token_check(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
     except TokenChangedMeanwhile:
         messages.warning(request, _("Nothing was saved: the token is disabled, or it was replaced during the check."))
     if request.headers.get("HX-Request") == "true":
-        token = await selectors.aget_token_or_404(request.user.pk, token_id)
+        token = await selectors.aget_token_or_404(person(request).pk, token_id)
         return _page(request, "token_list.html#row", token=token)
     if outcome.state == TokenState.WORKING:
         messages.success(request, _("The token works."))
@@ -106,7 +107,7 @@ async def token_check(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
 @require_http_methods(["GET", "HEAD", "POST"])
 async def token_replace(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
     """Put a new token into the row; its label and addresses stay."""
-    token = await selectors.aget_token_or_404(request.user.pk, token_id)
+    token = await selectors.aget_token_or_404(person(request).pk, token_id)
     initial = {"server": token.server}
     form = TokenReplaceForm(request.POST if request.method == "POST" else None, initial=initial)
     if form.is_bound and form.is_valid():
@@ -136,7 +137,7 @@ async def _areplace(request: HttpRequest, form: TokenReplaceForm, token: RapidPr
 @require_http_methods(["GET", "HEAD", "POST"])
 async def token_rename(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
     """Give the token another label."""
-    token = await selectors.aget_token_or_404(request.user.pk, token_id)
+    token = await selectors.aget_token_or_404(person(request).pk, token_id)
     form = TokenRenameForm(request.POST if request.method == "POST" else None, initial={"label": token.label})
     if form.is_bound and form.is_valid():
         await services.arename_token(token, form.cleaned_data["label"])
@@ -148,7 +149,7 @@ async def token_rename(request: HttpRequest, token_id: UUID) -> HttpResponseBase
 @require_http_methods(["GET", "HEAD", "POST"])
 async def token_delete(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
     """Ask first, then destroy the token."""
-    token = await selectors.aget_token_or_404(request.user.pk, token_id)
+    token = await selectors.aget_token_or_404(person(request).pk, token_id)
     if request.method == "POST":
         await services.adelete_token(token)
         messages.success(request, _("The token “%(label)s” was deleted from here.") % {"label": token.label})

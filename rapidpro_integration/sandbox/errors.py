@@ -11,8 +11,6 @@ Exception
 ServerFailure             what makes RapidPro itself break: a 500 in plain words
 """
 
-
-
 import math
 from typing import ClassVar
 

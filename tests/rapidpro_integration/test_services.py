@@ -2,6 +2,7 @@
 
 import pytest
 from django.db import IntegrityError
+from pytest_django import Settings
 
 from accounts.models import User
 from rapidpro_integration import services, vault
@@ -58,12 +59,10 @@ def test_replacing_a_row_that_is_gone_says_so(token: RapidProToken) -> None:
         services.replace_token(token, OTHER_SERVER, Secret(NEW_SECRET), WORKING)
 
 
-def test_token_sealed_under_an_older_key_is_found(
-    token: RapidProToken, owner: User, settings: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_token_sealed_under_an_older_key_is_found(token: RapidProToken, owner: User, settings: Settings) -> None:
     old = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
     newer = "k2:HxwdGhsYGRYXFBUSExARDg8MDQoLCAkGBwQFAgMAASA="
-    monkeypatch.setattr(settings, "TOKEN_KEYS", f"{newer},{old}")
+    settings.TOKEN_KEYS = f"{newer},{old}"
     assert vault.ring().key_ids == ("k2", "k1")
     assert services.find_token(owner.pk, SERVER, Secret(SECRET)) == token
 

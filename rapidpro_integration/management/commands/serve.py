@@ -72,15 +72,15 @@ class Command(BaseCommand):
             "site": [*web, "--lifespan", "off", "--log-level", "warning", "--no-server-header"],
         }
         environment = os.environ | {"SANDBOX_ORIGIN": f"http://{HOST}:{sandbox_port}"}
-        for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, self._stop)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
         children: dict[str, subprocess.Popen[bytes]] = {}
         ended = ""
         try:
             for name, command in commands.items():
                 children[name] = self._start(command, environment)
-            for name, number in (("sandbox", sandbox_port), ("site", port)):
-                self._wait_until_answering(name, children[name], number)
+            for name, its_port in (("sandbox", sandbox_port), ("site", port)):
+                self._wait_until_answering(name, children[name], its_port)
             self.stdout.write(f"RapidPro Console is at http://{HOST}:{port} (Ctrl-C ends it)")
             self.stdout.write("Sign in as owner@example.org, other@example.org or staff@example.org: sandbox-only")
             self.stdout.flush()
@@ -93,13 +93,13 @@ class Command(BaseCommand):
             raise CommandError(f"The {ended} ended by itself; the log says why.")
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, signal.SIG_IGN)
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, signal.SIG_IGN)
         raise Stop
 
     def _start(self, command: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
         # A group of its own: Ctrl-C reaches the supervisor alone, which ends the children in order.
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603  # the command is our own
             command, env=environment, cwd=settings.BASE_DIR, process_group=0, preexec_fn=_end_with_parent
         )
 
