@@ -47,8 +47,11 @@ test-postgres: setup ## Run the same suite on PostgreSQL and Redis (POSTGRES_URL
 e2e: setup ## Click through the site in headless Chromium
 	@CHROMIUM="$$(bin/find-chromium)" && export CHROMIUM && $(PY) -m pytest tests/e2e
 
-messages: setup ## Collect the strings to translate and compile the translations
-	@cd config && ../$(PY) ../bin/messages
+messages: setup ## Collect the strings to translate and compile the translations (needs GNU gettext)
+	@mkdir -p config/locale
+	@DJANGO_SETTINGS_MODULE=tests.settings $(PY) manage.py makemessages --verbosity 0 --locale fr --locale es --locale pt --locale ar \
+		--no-location --no-obsolete --no-wrap --ignore '.venv/*' --ignore 'tests/*' --ignore 'rapidpro_integration/sandbox/*'
+	@DJANGO_SETTINGS_MODULE=tests.settings $(PY) manage.py compilemessages --verbosity 0 --ignore '.venv/*'
 
 requirements: setup ## Pin the dependencies of pyproject.toml anew, with hashes
 	@uv pip compile pyproject.toml --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header -q -o requirements.txt

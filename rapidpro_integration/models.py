@@ -97,10 +97,10 @@ class RapidProToken(models.Model):
 
     @property
     def shown_state(self) -> TokenState:
-        """The state as it is now: a row that the vault cannot open is locked, whatever its last check found."""
+        """The state as it is now: a row that does not open, or whose server is no longer on the list, is locked."""
         if self.state == TokenState.DISABLED:
             return TokenState.DISABLED
-        if vault.lock_reason(self) is not None:
+        if self.server not in servers.allowed() or vault.lock_reason(self) is not None:
             return TokenState.LOCKED
         return TokenState.UNCHECKED if self.state == TokenState.LOCKED else TokenState(self.state)
 

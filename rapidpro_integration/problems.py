@@ -123,8 +123,8 @@ PROBLEMS: Mapping[Kind, Problem] = {
     Kind.LOCKED: Problem(
         _("This token is locked: ask your administrator"),
         _(
-            "The key that opens it is missing, or the saved token was changed from outside. Nothing was sent "
-            "and nothing was overwritten. You can also replace the token."
+            "The key that opens it is missing, its server is no longer on the list, or the saved token was "
+            "changed from outside. Nothing was sent and nothing was overwritten. You can also replace the token."
         ),
         423,
         "replace",

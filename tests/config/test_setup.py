@@ -193,7 +193,8 @@ def site(tmp_path: Path):  # type: ignore[no-untyped-def]
     """Yield a running site with its two ports."""
     port, sandbox_port = free_port(), free_port()
     process = serve(tmp_path, "--port", str(port), "--sandbox-port", str(sandbox_port))
-    assert wait_until(lambda: answers(port) and answers(sandbox_port))
+    assert process.stdout is not None
+    assert f"http://127.0.0.1:{port}" in process.stdout.readline()
     yield process, port, sandbox_port
     if process.poll() is None:
         process.terminate()

@@ -12,6 +12,7 @@ from asgiref.sync import async_to_sync
 from django.test import Client
 from django.utils import timezone
 from django.utils.html import escape
+from pytest_django import Settings
 
 from accounts.models import User
 from rapidpro_integration import services, vault
@@ -261,6 +262,16 @@ def test_check_of_a_locked_row_sends_nothing_and_overwrites_nothing(
     assert not respx_mock.calls
     after = RapidProToken.objects.get(pk=token.pk)
     assert (after.sealed, after.state) == (token.sealed, TokenState.LOCKED)
+
+
+def test_token_of_a_server_that_left_the_list_is_locked_and_not_sent(
+    owner_client: Client, token: RapidProToken, settings: Settings, respx_mock: respx.MockRouter
+) -> None:
+    settings.RAPIDPRO_SERVERS = [OTHER_SERVER]
+    for page in ("", "flows/"):
+        assert "its server is no longer on the list" in owner_client.get(f"/tokens/{token.pk}/{page}").content.decode()
+    owner_client.post(f"/tokens/{token.pk}/check/")
+    assert not respx_mock.calls
 
 
 def test_check_of_a_disabled_token_sends_nothing(
