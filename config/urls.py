@@ -1,9 +1,14 @@
 """Every address of the site."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
+from django.utils.translation import gettext_lazy as _
 
 from config import views
+
+admin.site.site_header = admin.site.site_title = _("Administration")
+admin.site.index_title = settings.SITE_NAME
 
 urlpatterns = [
     path("", views.home, name="home"),
