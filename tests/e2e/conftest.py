@@ -42,9 +42,15 @@ def _free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def site_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the served site's database and log."""
+    return tmp_path_factory.mktemp("site")
+
+
+@pytest.fixture(scope="session")
+def base_url(site_folder: Path) -> Iterator[str]:
     """Serve a demo site of its own, as `make run` does, and return its origin."""
-    folder = tmp_path_factory.mktemp("site")
+    folder = site_folder
     port, sandbox_port = _free_port(), _free_port()
     environment = os.environ | {
         "ENV_FILE": "",
