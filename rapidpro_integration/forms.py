@@ -117,6 +117,10 @@ class FlowWindowForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Raise ValidationError for a window that ends before it begins: the server would say "no flows" to it."""
         cleaned: dict[str, Any] = super().clean() or {}
+        for name in ("after", "before"):
+            # Nobody means these, and the first and the last day of the calendar have no UTC in every zone.
+            if cleaned.get(name) and not 1900 <= cleaned[name].year <= 2200:
+                self.add_error(name, self.fields[name].error_messages["invalid"])
         after, before = cleaned.get("after"), cleaned.get("before")
         if after and before and after > before:
             raise forms.ValidationError(_("The first day is later than the last one."), code="order")

@@ -296,3 +296,45 @@ def test_disabled_token_is_a_page_and_no_request(
     token = make_token(owner, state=TokenState.DISABLED)
     assert "Staff have disabled this token" in get(owner_client, token, status=423)
     assert not respx_mock.calls
+
+
+# --- Extremes -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"])
+def test_first_and_last_moment_are_shown_in_every_zone(
+    owner_client: Client, owner: User, token: RapidProToken, rapidpro: Answer, moment: str, zone: str
+) -> None:
+    owner.time_zone = zone
+    owner.save()
+    rapidpro(FLOWS, json=page_of(flow(1, created_on=moment, modified_on=moment)))
+    assert "Flow 1" in get(owner_client, token)
+    assert "Flow 1" in get(owner_client, token, f"{flow(1)['uuid']}/")
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+@pytest.mark.parametrize("query", ["?after=0001-01-01", "?before=9999-12-31", "?after=0001-01-01&before=9999-12-31"])
+def test_first_and_last_day_of_the_calendar_are_no_window(
+    owner_client: Client, owner: User, token: RapidProToken, respx_mock: respx.MockRouter, query: str, zone: str
+) -> None:
+    owner.time_zone = zone
+    owner.save()
+    assert "Enter a valid date." in get(owner_client, token, query)
+    assert not respx_mock.calls
+
+
+@pytest.mark.parametrize("query", ["?after=%00", "?page=%00", "?raw=%00", "?after=2026-01-01%00", "?%ff=%fe"])
+def test_bytes_that_make_no_sense_in_the_address_break_nothing(
+    owner_client: Client, token: RapidProToken, rapidpro: Answer, query: str
+) -> None:
+    rapidpro(FLOWS, json=page_of(flow(1)))
+    get(owner_client, token, query)
+
+
+def test_page_of_hostile_values_can_be_sent(owner_client: Client, token: RapidProToken, rapidpro: Answer) -> None:
+    hostile = flow(1, name="\ud800\x00" + "n" * 100_000, expires=10**300, runs={"completed": 10**400, "active": -5})
+    hostile["deep"] = json.loads("[" * 500 + "]" * 500)
+    rapidpro(FLOWS, content=json.dumps(page_of(hostile)), headers={"Content-Type": "application/json"})
+    assert "nnn" in get(owner_client, token)
+    assert "nnn" in get(owner_client, token, f"{hostile['uuid']}/?raw=1")
