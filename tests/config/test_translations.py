@@ -17,7 +17,7 @@ from rapidpro_integration.models import RapidProToken, TokenState
 ROOT = Path(settings.BASE_DIR)
 LANGUAGES = [code for code, _name in settings.LANGUAGES if code != "en"]
 _PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd%]|{\w*}")
-_TEMPLATE_CALL = re.compile(r"""\b(?:n|p|np)?gettext\((u?(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"))""")
+_TEMPLATE_CALL = re.compile(r"""\b(?:(?:n|p|np)?gettext|_)\((u?(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"))""")
 _FUNCTIONS = {"_", "gettext", "gettext_lazy", "ngettext", "ngettext_lazy"}
 
 
