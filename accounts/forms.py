@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from django import forms
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import get_language_info
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
@@ -31,8 +32,14 @@ def time_zone_choices(now: datetime | None = None) -> list[tuple[str, str | list
 class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for mypy only
     """Name, language and time zone."""
 
+    # Each language by its own name: who reads only Arabic does not look for "Arabic".
     language = forms.ChoiceField(
-        label=_("Language"), required=False, choices=[("", _("As my browser asks")), *settings.LANGUAGES]
+        label=_("Language"),
+        required=False,
+        choices=[
+            ("", _("As my browser asks")),
+            *((code, get_language_info(code)["name_local"]) for code, _name in settings.LANGUAGES),
+        ],
     )
     time_zone = forms.ChoiceField(
         label=_("Time zone"), choices=time_zone_choices, help_text=_("Every time on these pages is shown in it.")
