@@ -1,23 +1,50 @@
 """What this site decides about accounts that allauth leaves open."""
 
 import unicodedata
+from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core import context as allauth_context
 from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.sites.shortcuts import get_current_site
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
+from django.shortcuts import resolve_url
 from django.utils.translation import gettext_lazy as _
 
 
+def _normal(username: str) -> str:
+    # As Django's own manager and forms do, and allauth does not: else ａｄｍｉｎ is another name than admin.
+    return unicodedata.normalize("NFKC", username)
+
+
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
-    """Sign-up by setting; user names without signs that cannot be seen."""
+    """Sign-up by setting; user names without signs that cannot be seen; mails in the site's name."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Return whether a stranger may make an account."""
         return bool(settings.SIGNUP_OPEN)
 
     def clean_username(self, username: str, shallow: bool = False) -> str:
-        """Return the user name as allauth cleans it. Raises ValidationError for control and direction characters."""
+        """Return the user name in its normal form. Raises ValidationError for control and direction characters."""
         if any(unicodedata.category(character) in {"Cc", "Cf"} for character in username):
             raise ValidationError(_("Remove the invisible characters."), code="control")
-        return str(super().clean_username(username, shallow))
+        return str(super().clean_username(_normal(username), shallow))
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
+        """Return the person whose name, in its normal form, and password these are."""
+        if username := credentials.get("username"):
+            credentials["username"] = _normal(username)
+        user: AbstractBaseUser | None = super().authenticate(request, **credentials)
+        return user
+
+    def get_password_change_redirect_url(self, request: HttpRequest) -> str:
+        """Return the profile: a second, empty form would look as if nothing had happened."""
+        return resolve_url("accounts:profile")
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Send one of allauth's mails, signed with the site's name instead of the host's."""
+        site = get_current_site(allauth_context.request)
+        site.name = settings.SITE_NAME
+        super().send_mail(template_prefix, email, {**context, "current_site": site})

@@ -4,9 +4,11 @@ from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.db.models import Count, QuerySet
+from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from accounts import services
 from accounts.models import User
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
@@ -34,6 +36,12 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic for mypy 
         """Return the users with the number of their tokens, in one query."""
         users: QuerySet[User] = super().get_queryset(request)
         return users.annotate(token_count=Count("rapidpro_tokens"))
+
+    def save_model(self, request: HttpRequest, obj: User, form: ModelForm, change: bool) -> None:  # type: ignore[type-arg]
+        """Save; a changed address replaces all that the person had, which could still reset the password."""
+        super().save_model(request, obj, form, change)
+        if change and "email" in form.changed_data:
+            services.change_address(obj)
 
     @admin.display(description=_("tokens"), ordering="token_count")
     def tokens(self, user: User) -> int:

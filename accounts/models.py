@@ -1,6 +1,7 @@
 """Who you are."""
 
-from zoneinfo import ZoneInfo, available_timezones
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
@@ -40,6 +41,20 @@ class User(AbstractUser):
     def __str__(self) -> str:
         return self.name or self.email or self.username
 
+    def clean(self) -> None:
+        """Bring name and address into the one form they are kept in, before anything is compared."""
+        super().clean()
+        self._fold()
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save; user name and e-mail address always in small letters, as allauth looks them up."""
+        self._fold()
+        super().save(*args, **kwargs)
+
+    def _fold(self) -> None:
+        self.username = self.username.lower()
+        self.email = self.email.lower()
+
     def get_full_name(self) -> str:
         """Return the name the person goes by, else the e-mail address."""
         return str(self)
@@ -51,4 +66,8 @@ class User(AbstractUser):
     @property
     def zone(self) -> ZoneInfo:
         """The time zone in which every time is shown to this person."""
-        return ZoneInfo(self.time_zone)
+        try:
+            return ZoneInfo(self.time_zone)
+        except (ZoneInfoNotFoundError, ValueError):
+            # A name that a later time zone database has dropped must not break every page of this person.
+            return ZoneInfo("UTC")

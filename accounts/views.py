@@ -23,8 +23,8 @@ async def profile(request: HttpRequest) -> HttpResponseBase:
     user = await User.objects.aget(pk=person(request).pk)
     form = ProfileForm(request.POST if request.method == "POST" else None, instance=user)
     if form.is_bound and await sync_to_async(form.is_valid)():
-        await sync_to_async(form.save)()
-        with translation.override(user.language or translation.get_language()):
+        await services.asave_profile(user)
+        with translation.override(user.language or translation.get_language_from_request(request)):
             messages.success(request, _("Saved."))
         return HttpResponseRedirect(resolve_url("accounts:profile"))
     return TemplateResponse(request, "accounts/profile.html", {"form": form, "section": "profile"})
@@ -34,7 +34,7 @@ async def profile(request: HttpRequest) -> HttpResponseBase:
 async def close(request: HttpRequest) -> HttpResponseBase:
     """Say what will be destroyed; with the password, destroy it."""
     user = await User.objects.aget(pk=person(request).pk)
-    form = CloseAccountForm(user, request.POST if request.method == "POST" else None)
+    form = CloseAccountForm(request, user, request.POST if request.method == "POST" else None)
     if form.is_bound and await sync_to_async(form.is_valid)():
         try:
             await services.aclose_account(user)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import respx
 from asgiref.sync import async_to_sync
@@ -18,6 +19,10 @@ from accounts.models import User
 from rapidpro_integration import vault
 from rapidpro_integration.models import RapidProToken, TokenState
 from rapidpro_integration.vault import Secret
+
+# These machines are shared: how long an example took says nothing about the code.
+hypothesis.settings.register_profile("shared", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("shared")
 
 RECORDINGS = Path(__file__).parent / "recordings"
 

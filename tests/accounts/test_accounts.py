@@ -1,17 +1,23 @@
 """Accounts: the ways in, the ways out, and nothing told to strangers."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
 from django.contrib.sessions.models import Session
 from django.core import mail
+from django.core.exceptions import ValidationError
+from django.db import connection
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.test.utils import CaptureQueriesContext
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 from pytest_django import Settings
 
+from accounts import services
+from accounts.forms import time_zone_choices
 from accounts.models import User
 from rapidpro_integration.models import RapidProToken
 from tests.conftest import PASSWORD, TokenMaker
@@ -50,8 +56,9 @@ def test_sign_in_by_name_or_address_in_any_case(client: Client, owner: User, log
     assert is_signed_in(client)
 
 
-def test_wrong_password_and_unknown_account_look_alike(client: Client, owner: User) -> None:
-    pages = [sign_in(client, login, "wrong password!") for login in ("owner", "nobody")]
+@pytest.mark.parametrize("pair", [("owner", "nobody"), ("owner@example.org", "nobody@example.org")], ids=str)
+def test_wrong_password_and_unknown_account_look_alike(client: Client, owner: User, pair: tuple[str, str]) -> None:
+    pages = [sign_in(client, login, "wrong password!") for login in pair]
     assert not is_signed_in(client)
     errors = [re.search(r'<ul class="errorlist.*?</ul>', page, re.DOTALL) for page in pages]
     assert errors[0] is not None
@@ -93,7 +100,7 @@ def test_sign_out_is_a_post(owner_client: Client) -> None:
 def test_sign_up_makes_an_account(client: Client, db: None) -> None:
     client.post("/accounts/signup/", SIGN_UP)
     user = User.objects.get()
-    assert (user.username, user.email.lower()) == ("newcomer", "new@example.org")
+    assert (user.username, user.email) == ("newcomer", "new@example.org")
     assert is_signed_in(client)
 
 
@@ -111,10 +118,37 @@ def test_weak_password_is_refused(client: Client, db: None, password: str) -> No
     assert not User.objects.exists()
 
 
-@pytest.mark.parametrize("name", ["over\u202eride", "tab\tx", "admin"])
-def test_misleading_user_name_is_refused(client: Client, db: None, name: str) -> None:
-    client.post("/accounts/signup/", SIGN_UP | {"username": name})
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("over\u202eride", "Remove the invisible characters."),
+        ("zero\u200bwidth", "Remove the invisible characters."),
+        ("tab\tx", "Remove the invisible characters."),
+        ("admin", "Username can not be used."),
+        ("ＡＤＭＩＮ", "Username can not be used."),
+        ("x" * 151, "at most 150 characters"),
+    ],
+    ids=ascii,
+)
+def test_misleading_user_name_is_refused(client: Client, db: None, name: str, words: str) -> None:
+    page = client.post("/accounts/signup/", SIGN_UP | {"username": name}).content.decode()
+    assert words in page
     assert not User.objects.exists()
+
+
+def test_same_name_in_other_signs_is_the_same_name(client: Client, owner: User) -> None:
+    client.post("/accounts/signup/", SIGN_UP | {"username": "ｏｗｎｅｒ"})
+    assert User.objects.get() == owner
+    sign_in(client, "ｏｗｎｅｒ")
+    assert is_signed_in(client)
+
+
+def test_name_and_address_are_kept_in_small_letters_however_they_came(client: Client, db: None) -> None:
+    User.objects.create_user("Amina", "Amina@Example.ORG", PASSWORD)
+    sign_in(client, "amina@example.org")
+    assert is_signed_in(client)
+    with pytest.raises(ValidationError, match="exists"):
+        User(username="AMINA", email="amina2@example.org", password="x").full_clean()
 
 
 def test_closed_sign_up_says_so_and_makes_nothing(client: Client, db: None, settings: Settings) -> None:
@@ -147,6 +181,27 @@ def test_password_change_keeps_this_session_and_ends_the_others(owner_client: Cl
     owner.refresh_from_db()
     assert owner.check_password(NEW_PASSWORD)
     assert not is_signed_in(other_browser)
+
+
+def test_changed_password_is_told_and_leads_back_to_the_profile(owner_client: Client, owner: User) -> None:
+    data = {"oldpassword": PASSWORD, "password1": NEW_PASSWORD, "password2": NEW_PASSWORD}
+    response = owner_client.post("/accounts/password/change/", data, follow=True)
+    assert response.request["PATH_INFO"] == "/accounts/profile/"
+    assert '<p class="message success">' in response.content.decode()
+    assert mail.outbox[-1].to == [owner.email]
+
+
+@pytest.mark.parametrize("email", ["owner@example.org", "nobody@example.org"])
+def test_mails_are_signed_by_the_site_and_say_nothing_else(
+    client: Client, owner: User, settings: Settings, email: str
+) -> None:
+    settings.SITE_NAME = "Ministry Console"
+    client.post("/accounts/password/reset/", {"email": email})
+    message = mail.outbox[-1]
+    assert "Hello from Ministry Console!" in message.body
+    assert "Ministry" not in message.subject
+    assert "token" not in message.body.lower()
+    assert len(mail.outbox) == 1
 
 
 def test_forgotten_password_is_reset_by_mail(client: Client, owner: User) -> None:
@@ -206,10 +261,62 @@ def test_profile_offers_the_zones_with_their_offsets(owner_client: Client) -> No
     assert '<option value="Africa/Nairobi" selected>Nairobi (UTC+03:00)</option>' in page
 
 
+def test_zone_that_is_no_place_is_not_lost_by_saving_the_form(owner_client: Client, owner: User) -> None:
+    User.objects.update(time_zone="Etc/GMT+3")
+    assert '<option value="Etc/GMT+3" selected>Etc/GMT+3 (UTC-03:00)</option>' in text(
+        owner_client, "/accounts/profile/"
+    )
+    owner_client.post("/accounts/profile/", {"name": "A", "language": "", "time_zone": "Etc/GMT+3"})
+    owner.refresh_from_db()
+    assert (owner.name, owner.time_zone) == ("A", "Etc/GMT+3")
+
+
+def test_zone_offset_is_that_of_the_season() -> None:
+    def berlin(month: int) -> str:
+        regions = dict(time_zone_choices(now=datetime(2026, month, 1, tzinfo=UTC)))
+        return dict(regions["Europe"])["Europe/Berlin"]  # type: ignore[call-overload,no-any-return]
+
+    assert (berlin(1), berlin(7)) == ("Berlin (UTC+01:00)", "Berlin (UTC+02:00)")
+
+
 def test_zone_must_be_known(owner: User) -> None:
     owner.time_zone = "Mars/Olympus"
-    with pytest.raises(Exception, match="time zone"):
+    with pytest.raises(ValidationError, match="time zone"):
         owner.full_clean()
+
+
+@pytest.mark.parametrize("name", ["Mars/Olympus", "../etc/passwd"])
+def test_zone_that_the_database_has_dropped_breaks_no_page(owner_client: Client, name: str) -> None:
+    User.objects.update(time_zone=name)
+    assert '<option value="UTC"' in text(owner_client, "/accounts/profile/")
+
+
+def test_saving_the_profile_undoes_nothing_that_happened_meanwhile(owner: User) -> None:
+    seen = User.objects.get(pk=owner.pk)
+    User.objects.update(is_active=False, password="changed", email="moved@example.org")
+    seen.name = "Amina"
+    services.save_profile(seen)
+    owner.refresh_from_db()
+    assert (owner.name, owner.is_active, owner.password, owner.email) == (
+        "Amina",
+        False,
+        "changed",
+        "moved@example.org",
+    )
+
+
+def test_language_left_to_the_browser_speaks_it_at_once(owner_client: Client, owner: User) -> None:
+    User.objects.update(language="ar")
+    data = {"name": "", "language": "", "time_zone": "UTC"}
+    page = owner_client.post("/accounts/profile/", data, follow=True, headers={"accept-language": "en"})
+    assert '<html lang="en" dir="ltr">' in page.content.decode()
+    assert "Saved." in page.content.decode()
+
+
+def test_times_of_the_account_have_utc_as_their_tooltip(owner_client: Client, owner: User) -> None:
+    User.objects.update(date_joined=datetime(2026, 3, 4, 22, 30, tzinfo=UTC))
+    tag = '<time datetime="2026-03-04T22:30:00Z" title="2026-03-04 22:30:00 UTC">5 Mar 2026, 01:30</time>'
+    assert tag in text(owner_client, "/accounts/profile/")
 
 
 def test_person_is_called_by_name_or_address(owner: User) -> None:
@@ -229,8 +336,10 @@ def test_closing_destroys_the_account_its_tokens_and_its_sessions(
         Client().force_login(user)
     assert "1 token that you saved" in text(owner_client, "/accounts/close/")
     assert User.objects.count() == 2
-    page = owner_client.post("/accounts/close/", {"password": PASSWORD}, follow=True)
-    assert "destroyed" in page.content.decode()
+    response = owner_client.post("/accounts/close/", {"password": PASSWORD})
+    assert response.headers["Location"] == "/"
+    assert response.cookies["sessionid"].value == ""
+    assert "destroyed" in text(owner_client, "/")
     assert list(User.objects.all()) == [other]
     assert RapidProToken.objects.get().owner == other
     owners = {session.get_decoded().get("_auth_user_id") for session in Session.objects.all()}
@@ -242,6 +351,19 @@ def test_closing_needs_the_password(owner_client: Client, owner: User) -> None:
     page = owner_client.post("/accounts/close/", {"password": "wrong password!"}).content.decode()
     assert "This is not your password" in page
     assert User.objects.filter(pk=owner.pk).exists()
+
+
+def test_password_cannot_be_guessed_on_the_closing_page(owner_client: Client, owner: User) -> None:
+    for _ in range(10):
+        owner_client.post("/accounts/close/", {"password": "wrong password!"})
+    page = owner_client.post("/accounts/close/", {"password": PASSWORD}).content.decode()
+    assert "Too many failed login attempts" in page
+    assert User.objects.filter(pk=owner.pk).exists()
+
+
+def test_stranger_cannot_close_another_persons_account(owner_client: Client, owner: User, other: User) -> None:
+    owner_client.post(f"/accounts/close/?user={other.pk}", {"password": PASSWORD, "user": other.pk, "id": other.pk})
+    assert list(User.objects.all()) == [other]
 
 
 def test_last_superuser_cannot_leave_the_site_without_one(client: Client, staff: User) -> None:
@@ -288,7 +410,18 @@ def patterns(resolver: URLResolver, namespace: str = "") -> list[tuple[str, URLP
 
 def test_only_the_listed_addresses_are_open_to_strangers() -> None:
     found = {name for name, entry in patterns(get_resolver()) if not getattr(entry.callback, "login_required", True)}
-    assert found - OPEN == set()
+    assert found == OPEN
+
+
+def test_every_other_address_sends_a_stranger_to_sign_in(client: Client, db: None) -> None:
+    ours = ("accounts:", "account_", "rapidpro:")
+    closed = {name: entry for name, entry in patterns(get_resolver()) if name not in OPEN and name.startswith(ours)}
+    assert len(closed) > 12
+    for name, entry in closed.items():
+        address = reverse(name, kwargs=dict.fromkeys(entry.pattern.converters, "5a1e7a8c-7a35-4f0e-9b5f-0e3c7c2f5d10"))
+        for response in (client.get(address), client.post(address)):
+            assert response.status_code == 302, name
+            assert response.headers["Location"] == f"/accounts/login/?next={address}", name
 
 
 ENTRANCE = [
@@ -341,7 +474,8 @@ def test_inner_pages_have_the_sites_look_and_are_closed_to_strangers(
     assert_site_look(owner_client, address)
     stranger = Client().get(address)
     assert stranger.status_code == 302
-    assert stranger.headers["Location"].startswith(("/accounts/login/", "/"))
+    # Signing out is open, for there is nothing in it to hide.
+    assert stranger.headers["Location"] == ("/" if "logout" in address else f"/accounts/login/?next={address}")
 
 
 def test_new_session_ages(owner_client: Client) -> None:
@@ -369,7 +503,50 @@ def test_admins_manage_users(client: Client, staff: User, owner: User, token: Ra
     assert User.objects.get(username="made").email == "made@example.org"
 
 
+def edit(client: Client, user: User, **changed: str) -> None:
+    names = ("email", "username", "name", "language", "time_zone")
+    data = {name: getattr(user, name) for name in names} | {"is_active": "on"}
+    data |= {"date_joined_0": "2026-01-02", "date_joined_1": "03:04:05"} | changed
+    address = f"/admin/accounts/user/{user.pk}/change/"
+    assert client.post(address, {name: value for name, value in data.items() if value}).status_code == 302
+
+
+def test_admin_deactivates_a_person(client: Client, staff: User, owner: User) -> None:
+    client.force_login(staff)
+    edit(client, owner, is_active="")
+    owner.refresh_from_db()
+    assert not owner.is_active
+
+
+def test_address_that_an_admin_replaced_opens_the_account_no_more(client: Client, staff: User, owner: User) -> None:
+    EmailAddress.objects.create(user=owner, email=owner.email, verified=True, primary=True)
+    client.force_login(staff)
+    edit(client, owner, name="Amina")
+    assert EmailAddress.objects.get(user=owner).verified
+    edit(client, owner, email="new@example.org")
+    address = EmailAddress.objects.get(user=owner)
+    assert (address.email, address.primary, address.verified) == ("new@example.org", True, False)
+    Client().post("/accounts/password/reset/", {"email": "owner@example.org"})
+    assert "/password/reset/key/" not in mail.outbox[-1].body
+
+
+def test_number_of_queries_of_the_list_does_not_grow_with_the_people(
+    client: Client, staff: User, token: RapidProToken, django_assert_num_queries: Any
+) -> None:
+    client.force_login(staff)
+    with CaptureQueriesContext(connection) as few:
+        text(client, "/admin/accounts/user/")
+    for number in range(5):
+        User.objects.create_user(f"person{number}", f"person{number}@example.org")
+    with django_assert_num_queries(len(few)):
+        text(client, "/admin/accounts/user/")
+
+
 def test_admin_has_one_door(client: Client, db: None) -> None:
     response = client.get("/admin/login/?next=/admin/")
     assert response.status_code == 302
-    assert response.headers["Location"].startswith("/accounts/login/")
+    assert response.headers["Location"] == "/accounts/login/?next=%2Fadmin%2F"
+
+
+def test_admin_is_closed_to_people_without_the_right(owner_client: Client) -> None:
+    assert owner_client.get("/admin/", follow=True).status_code == 403
