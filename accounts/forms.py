@@ -6,6 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from allauth.account.adapter import get_adapter
+from allauth.account.forms import LoginForm
 from allauth.core import ratelimit
 from django import forms
 from django.conf import settings
@@ -50,6 +51,15 @@ def time_zone_choices(
     if current not in offered | {"UTC"} and current in available_timezones():
         first.append((current, _label(current, current, moment)))
     return [*first, *regions.items()]
+
+
+class SignInForm(LoginForm):  # type: ignore[misc]  # allauth has no types
+    """allauth's own, with a first field that says what it takes."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["login"].label = _("E-mail address or user name")
+        self.fields["login"].widget.attrs.update(autocomplete="username", placeholder="")
 
 
 class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for mypy only

@@ -23,4 +23,5 @@ urlpatterns = [
 handler400 = "config.views.bad_request"
 handler403 = "config.views.forbidden"
 handler404 = "config.views.not_found"
+handler429 = "config.views.too_many_requests"  # allauth's rate limits look for it here
 handler500 = "config.views.server_error"

@@ -13,7 +13,7 @@ import respx
 from asgiref.sync import async_to_sync
 from django.core.cache import cache
 from django.test import Client
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from accounts.models import User
 from rapidpro_integration import vault
@@ -38,9 +38,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 
 @pytest.fixture(autouse=True)
-def _empty_cache() -> None:
-    """Forget the rate limits that another test has used up."""
+def _fresh_start() -> None:
+    """Forget the rate limits that another test has used up, and the language and zone of its last request."""
     cache.clear()
+    translation.activate("en")
+    timezone.deactivate()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 from pytest_django import Settings
 
 from accounts import services
@@ -147,7 +147,7 @@ def test_name_and_address_are_kept_in_small_letters_however_they_came(client: Cl
     User.objects.create_user("Amina", "Amina@Example.ORG", PASSWORD)
     sign_in(client, "amina@example.org")
     assert is_signed_in(client)
-    with pytest.raises(ValidationError, match="exists"):
+    with translation.override("en"), pytest.raises(ValidationError, match="exists"):
         User(username="AMINA", email="amina2@example.org", password="x").full_clean()
 
 
@@ -281,7 +281,7 @@ def test_zone_offset_is_that_of_the_season() -> None:
 
 def test_zone_must_be_known(owner: User) -> None:
     owner.time_zone = "Mars/Olympus"
-    with pytest.raises(ValidationError, match="time zone"):
+    with translation.override("en"), pytest.raises(ValidationError, match="time zone"):
         owner.full_clean()
 
 
@@ -550,3 +550,21 @@ def test_admin_has_one_door(client: Client, db: None) -> None:
 
 def test_admin_is_closed_to_people_without_the_right(owner_client: Client) -> None:
     assert owner_client.get("/admin/", follow=True).status_code == 403
+
+
+def test_too_many_tries_are_a_page_of_the_site(client: Client, owner: User) -> None:
+    for _ in range(30):
+        response = client.post("/accounts/password/reset/", {"email": "owner@example.org"})
+    assert response.status_code == 429
+    assert "That was tried too often" in response.content.decode()
+    assert '<header class="site">' in response.content.decode()
+
+
+def test_sign_in_says_what_it_takes(client: Client, db: None) -> None:
+    assert "E-mail address or user name" in text(client, "/accounts/login/")
+
+
+def test_used_up_link_says_so(client: Client, db: None) -> None:
+    page = text(client, "/accounts/password/reset/key/1-bad/")
+    assert "This link no longer works" in page
+    assert "/accounts/password/reset/" in page
