@@ -4,7 +4,6 @@ import uuid
 from typing import ClassVar
 
 from django.conf import settings
-from django.core.validators import MinLengthValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
@@ -36,7 +35,7 @@ class RapidProToken(models.Model):
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="rapidpro_tokens", verbose_name=_("owner")
     )
-    label = models.CharField(_("label"), max_length=80, validators=[MinLengthValidator(1)])
+    label = models.CharField(_("label"), max_length=80)
     server = models.CharField(_("server"), max_length=255, help_text=_("Canonical origin, as https://textit.com"))
 
     sealed = models.TextField(_("sealed token"), editable=False)

@@ -2,7 +2,6 @@
 
 import contextlib
 import socket
-from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,9 +38,6 @@ class Command(BaseCommand):
     """Make the demo accounts and their tokens, once; a second run changes nothing that is there."""
 
     help = "Make the demo accounts with tokens of the sandbox; only with DEBUG on and the local SQLite file."
-
-    def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take no arguments: the sandbox's address is the setting SANDBOX_ORIGIN."""
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Refuse anything but a local demo; then make what is missing."""
