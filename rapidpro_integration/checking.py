@@ -21,6 +21,9 @@ STATES: dict[Kind, TokenState] = {
     Kind.UNREACHABLE: TokenState.UNREACHABLE,
     Kind.TIMED_OUT: TokenState.UNREACHABLE,
     Kind.TLS: TokenState.UNREACHABLE,
+    Kind.PAUSED: TokenState.UNREACHABLE,
+    # Nothing was asked, so nothing is known; a check that ends so is not recorded (token_views).
+    Kind.BUSY: TokenState.UNCHECKED,
     Kind.REDIRECTED: TokenState.NOT_RAPIDPRO,
     Kind.NOT_RAPIDPRO: TokenState.NOT_RAPIDPRO,
     Kind.NOT_FOUND: TokenState.NOT_RAPIDPRO,

@@ -76,6 +76,22 @@ PROBLEMS: Mapping[Kind, Problem] = {
         ),
         502,
     ),
+    Kind.PAUSED: Problem(
+        _("The server is left alone for a moment"),
+        _(
+            "It has just failed several times in a row, for everybody or for this token, so nothing was sent. Your "
+            "token stays as it is; we ask again as soon as the time is over."
+        ),
+        503,
+    ),
+    Kind.BUSY: Problem(
+        _("Too many requests are under way"),
+        _(
+            "You, or everybody together, are asking this server for more than it gets from us at a time, so nothing "
+            "was sent. Wait a few seconds and try again."
+        ),
+        503,
+    ),
     Kind.REDIRECTED: Problem(
         _("The server points to another address"),
         _(

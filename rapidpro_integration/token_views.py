@@ -14,9 +14,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts.selectors import person
 from rapidpro_integration import selectors, services
 from rapidpro_integration.checking import CheckOutcome, acheck_secret, acheck_token
+from rapidpro_integration.client.errors import Kind
 from rapidpro_integration.forms import SecretForm, TokenAddForm, TokenRenameForm, TokenReplaceForm
 from rapidpro_integration.models import RapidProToken, TokenState
-from rapidpro_integration.problems import log_problem, problem_for, problem_of_state
+from rapidpro_integration.problems import log_problem, problem_for, problem_of_state, problem_response
 from rapidpro_integration.services import TokenAlreadySaved, TokenChangedMeanwhile
 
 FOLDER = "rapidpro_integration"
@@ -90,6 +91,8 @@ async def token_check(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
     """Ask the server about the token now, and show the answer."""
     token = await selectors.aget_token_or_404(person(request).pk, token_id)
     outcome = await acheck_token(token)
+    if outcome.error and outcome.error.kind is Kind.BUSY:
+        return problem_response(request, outcome.error, token, outcome.reference)
     if outcome.error:
         log_problem(outcome.error, token, outcome.reference)
     try:

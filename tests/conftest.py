@@ -3,13 +3,15 @@
 import inspect
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import hypothesis
 import pytest
 import respx
+import stamina
 from asgiref.sync import async_to_sync
 from django.core.cache import cache
 from django.test import Client
@@ -17,6 +19,7 @@ from django.utils import timezone, translation
 
 from accounts.models import User
 from rapidpro_integration import vault
+from rapidpro_integration.client import pools, retries, transport
 from rapidpro_integration.models import RapidProToken, TokenState
 from rapidpro_integration.vault import Secret
 
@@ -38,9 +41,17 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 
 @pytest.fixture(autouse=True)
+def _no_naps() -> Iterator[None]:
+    """Try as often as ever, without the seconds in between."""
+    with stamina.set_testing(True, attempts=retries.ATTEMPTS, cap=True):
+        yield
+
+
+@pytest.fixture(autouse=True)
 def _fresh_start() -> None:
-    """Forget the rate limits that another test has used up, and the language and zone of its last request."""
+    """Forget what another test has taught: rate limits, servers that failed, the language and zone of its request."""
     cache.clear()
+    transport.forget()
     translation.activate("en")
     timezone.deactivate()
 
@@ -136,6 +147,17 @@ def owner_client(client: Client, owner: User) -> Client:
 
 
 # --- RapidPro, as it was recorded ---------------------------------------------------------------
+
+
+@pytest.fixture
+def respx_mock() -> Iterator[respx.MockRouter]:
+    """Return respx's router in the place of every wire; a request that it has no route for fails."""
+    router = respx.MockRouter()
+    pools.use_wire(lambda: httpx.MockTransport(router.async_handler))
+    try:
+        yield router
+    finally:
+        pools.use_wire(None)
 
 
 @pytest.fixture

@@ -2,15 +2,19 @@
 
 Each layer knows only those below it:
 
-    api           one method a resource, raw responses
-    transport     one GET: time limits, caps, failures made into errors
-    parsing       JSON made safe          types   what it tells
-    errors        what an answer means    dates   what a caller means
-    credentials   the token               origins what a server may be called
+    api           the raw client, and GETs that give typed rows
+    listing       whole lists, page by page         windows   the same, many pages at once
+    resources     every endpoint in one table       flights   one request for all who ask the same
+    transport     one GET: limits, retries, and every failure made into an error
+    quota, breaker, permits, retries, pools, bodies   what a GET passes on its way
+    decoding      JSON made into types, safely      lenient   the same for rows that are not as they should be
+    errors        what an answer means              dates     what a caller means
+    credentials   the token                         origins   what a server may be called
 """
 
 from rapidpro_integration.client.api import RapidProAPI
 from rapidpro_integration.client.errors import AbstractRequestException, Kind
-from rapidpro_integration.client.types import Flow, FlowList, FlowPage, Workspace
+from rapidpro_integration.client.permits import Limits
+from rapidpro_integration.client.types import Flow, Page, Rows, Workspace
 
-__all__ = ["AbstractRequestException", "Flow", "FlowList", "FlowPage", "Kind", "RapidProAPI", "Workspace"]
+__all__ = ["AbstractRequestException", "Flow", "Kind", "Limits", "Page", "RapidProAPI", "Rows", "Workspace"]

@@ -1,39 +1,66 @@
-"""RapidPro's API v2, one method a resource, each returning the raw response."""
+"""RapidPro's API v2: a raw client, one method a resource, and a connection that gives typed rows."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from datetime import timedelta
 from uuid import UUID
 
 import httpx
+from msgspec import Struct
 
 from rapidpro_integration.client import dates
+from rapidpro_integration.client.budgets import Budget
 from rapidpro_integration.client.credentials import Credential
 from rapidpro_integration.client.dates import DateLike
+from rapidpro_integration.client.decoding import Decoded, read_page
 from rapidpro_integration.client.errors import TokenRejectedException
 from rapidpro_integration.client.origins import canonical_origin
-from rapidpro_integration.client.transport import Budget, Transport
+from rapidpro_integration.client.permits import Limits
+from rapidpro_integration.client.resources import FLOWS, Resource
+from rapidpro_integration.client.transport import Answer, Caller, Params, Transport
 
 DEFAULT_SERVER = "https://app.rapidpro.io"
+_WORKSPACE = "/api/v2/workspace.json"
+_ORG = "/api/v2/org.json"
+# Of the compressed stream, so no longer true of the response that is handed out.
+_TRANSFER_HEADERS = {b"content-encoding", b"content-length", b"transfer-encoding"}
 
 
 class RapidProAPI:
     """RapidPro's API v2 on one server, with one token.
 
     `server` is an https origin (http for loopback only); `token` may be empty until `set_api_token` gives one, and a
-    call without one raises TokenRejectedException. Raises ValueError for any other server, or a token that no header
-    can carry.
+    call without one raises TokenRejectedException. `tenant` names who shares permits (the token, if nobody is named),
+    `workspace` the one whose hourly requests are spent, where it is known before the first answer. Raises ValueError
+    for any other server, or a token that no header can carry.
     """
 
-    def __init__(self, token: str = "", server: str = DEFAULT_SERVER) -> None:
+    def __init__(
+        self,
+        token: str = "",
+        server: str = DEFAULT_SERVER,
+        *,
+        tenant: str = "",
+        workspace: str = "",
+        limits: Limits | None = None,
+    ) -> None:
         self.server = canonical_origin(server)
         self.credential = Credential(token)
+        self.limits = limits or Limits()
+        self._tenant = tenant
+        self._caller = Caller(tenant or self.credential.mark(), workspace)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(server={self.server!r})"
 
+    @property
+    def tenant(self) -> str:
+        """Who shares permits with this client."""
+        return self._caller.tenant
+
     def set_api_token(self, token: str) -> None:
         """Use `token` from the next call on. Raises ValueError for a token that no header can carry."""
         self.credential = Credential(token)
+        self._caller = Caller(self._tenant or self.credential.mark())
 
     async def get_connection_status(self) -> httpx.Response:
         """Return the answer of workspace.json, or of org.json, its old name, where the server answers 404.
@@ -41,8 +68,7 @@ class RapidProAPI:
         The API's root is not asked: it says 200 to anybody. Raises AbstractRequestException if there is no answer.
         Source: ../shared/rapidpro-api.md, section 1.
         """
-        async with self.connect() as connection:
-            return await connection.get_connection_status()
+        return _raw(await self.connect().workspace())
 
     async def get_flows(
         self, uuid: str | UUID = "", before_date: DateLike = "", after_date: DateLike = "", *, cursor: str = ""
@@ -53,43 +79,60 @@ class RapidProAPI:
         Raises ValueError for a malformed uuid or date or a window that ends before it begins, before any request;
         AbstractRequestException if there is no answer.
         """
-        params = flow_params(uuid, *dates.window(before_date, after_date, dates.zone("UTC")))
-        async with self.connect() as connection:
-            return await connection.get_flows(params, cursor)
+        before, after = dates.window(before_date, after_date, dates.zone("UTC"))
+        wanted = str(dates.require_uuid(uuid)) if uuid != "" else ""
+        params = given({"uuid": wanted, "before": before, "after": after, "cursor": cursor})
+        return _raw(await self.connect().get(FLOWS.path, params))
 
-    @asynccontextmanager
-    async def connect(self, budget: Budget | None = None) -> AsyncIterator["Connection"]:
-        """Open connections that several calls share, within one budget.
+    def connect(self, budget: Budget | None = None) -> "Connection":
+        """Return a connection whose calls share one budget.
 
         Raises TokenRejectedException if there is no token: nothing is sent then.
         """
         if not self.credential:
             raise TokenRejectedException("There is no token to send.")
-        async with Transport(self.server, budget or Budget()) as transport:
-            yield Connection(transport, self.credential)
+        budget = budget or Budget()
+        return Connection(Transport(self.server, self.credential, self._caller, budget, self.limits), self.credential)
 
 
-def flow_params(uuid: str | UUID = "", before: str = "", after: str = "") -> dict[str, str]:
-    """Return the query of flows.json, without empty ones: a server refuses `uuid=`. Raises ValueError."""
-    wanted = {"uuid": str(dates.require_uuid(uuid)) if uuid != "" else "", "before": before, "after": after}
-    return {name: value for name, value in wanted.items() if value}
+def given(params: Mapping[str, str | list[str]]) -> dict[str, str | list[str]]:
+    """Return the parameters that have a value: a server refuses `uuid=`."""
+    return {name: value for name, value in params.items() if value}
 
 
 class Connection:
-    """The calls of RapidProAPI over one set of open connections."""
+    """GETs with one token within one budget. It has no other method: nothing here can write to a workspace."""
 
     def __init__(self, transport: Transport, credential: Credential) -> None:
         self._transport = transport
         self.credential = credential
 
-    async def get_connection_status(self) -> httpx.Response:
-        """Return the answer of workspace.json, or of org.json where that is not found."""
-        response = await self._transport.get("/api/v2/workspace.json", {}, self.credential)
-        if response.status_code == httpx.codes.NOT_FOUND:
-            response = await self._transport.get("/api/v2/org.json", {}, self.credential)
-        return response
+    @property
+    def bytes_left(self) -> int:
+        """The bytes that the operation may still take."""
+        return self._transport.budget.bytes_left
 
-    async def get_flows(self, params: dict[str, str], cursor: str = "") -> httpx.Response:
-        """Return the answer of flows.json to `params` (see flow_params) at `cursor`."""
-        wanted = params | {"cursor": cursor} if cursor else params
-        return await self._transport.get("/api/v2/flows.json", wanted, self.credential)
+    async def get(self, path: str, params: Params) -> Answer:
+        """Return the answer to a GET, whatever its status."""
+        return await self._transport.get(path, params)
+
+    async def page[T: Struct](self, resource: Resource[T], params: Params) -> Decoded[T]:
+        """Return a page of a list. Raises AbstractRequestException."""
+        answer = await self._transport.get(resource.path, params)
+        return read_page(answer, self.credential, resource.kind, resource.position)
+
+    async def workspace(self) -> Answer:
+        """Return the answer of workspace.json, or of org.json where that is not found."""
+        answer = await self._transport.get(_WORKSPACE, {})
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            answer = await self._transport.get(_ORG, {})
+        return answer
+
+
+def _raw(answer: Answer) -> httpx.Response:
+    kept = [(name, value) for name, value in answer.headers.raw if name.lower() not in _TRANSFER_HEADERS]
+    # A request without the headers that went out: those hold the token.
+    request = httpx.Request("GET", answer.url)
+    response = httpx.Response(answer.status_code, headers=kept, content=answer.content, request=request)
+    response.elapsed = timedelta(milliseconds=answer.duration_ms)
+    return response

@@ -1,10 +1,14 @@
 """The token on its way to the server."""
 
+import secrets
+from hashlib import blake2b
 from typing import NoReturn
 
 _MASK = "••••••••"
 # A token is 40 characters; a piece this long of one is already too much to show to anybody.
 _TELLTALE = 8
+# Of this process, so that a mark means nothing anywhere else.
+_SALT = secrets.token_bytes(16)
 
 
 class Credential:
@@ -30,6 +34,10 @@ class Credential:
     def authorization(self) -> str:
         """Return the value of the Authorization header. Every call of this is a place to review."""
         return f"Token {self.__value}"
+
+    def mark(self) -> str:
+        """Return what tells this token from others in this process, and nothing of it to anybody."""
+        return blake2b(self.__value.encode(), digest_size=12, key=_SALT).hexdigest()
 
     def shows_in(self, text: str) -> bool:
         """Say whether `text` holds the token or a telling piece of it, in either case and whatever stands between."""

@@ -52,11 +52,20 @@ def moment(value: DateLike, timezone: tzinfo) -> datetime | None:
     return in_utc
 
 
-def window(before: DateLike, after: DateLike, timezone: tzinfo) -> tuple[str, str]:
-    """Return `before` and `after` as they are sent ("" where not given). Raises ValueError, also if after > before."""
+def moments(before: DateLike, after: DateLike, timezone: tzinfo) -> tuple[datetime | None, datetime | None]:
+    """Return the moments that `before` and `after` mean, None where not given.
+
+    Raises ValueError, also if after > before.
+    """
     last, first = moment(before, timezone), moment(after, timezone)
     if last is not None and first is not None and first > last:
         raise ValueError("The window of dates ends before it begins: after_date is later than before_date.")
+    return last, first
+
+
+def window(before: DateLike, after: DateLike, timezone: tzinfo) -> tuple[str, str]:
+    """Return `before` and `after` as they are sent ("" where not given). Raises ValueError, also if after > before."""
+    last, first = moments(before, after, timezone)
     return as_sent(last), as_sent(first)
 
 

@@ -13,6 +13,8 @@
     │   ├── UnreachableException        unreachable   no connection, or it closed without an answer
     │   ├── TimedOutException           timed_out     no answer, or no whole one, in time
     │   ├── TlsFailedException          tls           the server could not prove who it is
+    │   ├── PausedException             paused        the server has failed in a row; it is left alone for a moment
+    │   ├── BusyException               busy          too many requests are under way here; nothing was sent
     │   ├── TokenLockedException        locked        the vault cannot open the saved token
     │   └── TokenDisabledException      disabled      staff have disabled the saved token
     ├── ResponseParsingException        an answer came and cannot be used
@@ -53,6 +55,8 @@ class Kind(StrEnum):
     UNREACHABLE = "unreachable"
     TIMED_OUT = "timed_out"
     TLS = "tls"
+    PAUSED = "paused"
+    BUSY = "busy"
     LOCKED = "locked"
     DISABLED = "disabled"
     NOT_RAPIDPRO = "not_rapidpro"
@@ -86,6 +90,10 @@ class AbstractRequestException(Exception):
         elif not hasattr(self, "kind"):
             raise TypeError(f"{type(self).__name__} has no kind of its own: raise one of its leaves, or name one.")
         super().__init__(self.message)
+
+    def anew(self) -> Self:
+        """Return an exception with the same facts, and no traceback."""
+        return type(self)(self.message, status_code=self.status_code, retry_after_s=self.retry_after_s, kind=self.kind)
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuilt, (type(self), self.message, self.status_code, self.retry_after_s, self.kind)
@@ -169,6 +177,20 @@ class TlsFailedException(RequestFailureException):
 
     kind = Kind.TLS
     default_message = "The server could not prove who it is, so the token was not sent."
+
+
+class PausedException(RequestFailureException):
+    """The server has just failed several times in a row, so nothing was sent; `retry_after_s` says for how long."""
+
+    kind = Kind.PAUSED
+    default_message = "The server has just failed several times in a row, so it is left alone for a moment."
+
+
+class BusyException(RequestFailureException):
+    """Too many requests of this tenant, to this server or of this process are under way; nothing was sent."""
+
+    kind = Kind.BUSY
+    default_message = "Too many requests are under way."
 
 
 class TokenLockedException(RequestFailureException):

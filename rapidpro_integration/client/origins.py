@@ -1,6 +1,7 @@
 """The address of a server: a canonical origin, or nothing."""
 
 import re
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 _LOOPBACK = {"127.0.0.1", "localhost"}
@@ -11,6 +12,7 @@ class OriginError(ValueError):
     """A text is not the origin of a server that a token may be sent to."""
 
 
+@lru_cache(maxsize=1024)
 def canonical_origin(text: str) -> str:
     """Return `text` as an origin ("https://textit.com"): lower case, no default port, nothing behind the host.
 

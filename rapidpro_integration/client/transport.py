@@ -1,100 +1,203 @@
-"""One GET to one origin: time limits, a cap on what is decoded, and every failure turned into an error of ours.
+"""One GET to one origin: time limits, another try where it may help, and every failure made into an error of ours.
 
-Built on httpx's transport, below its client: so there are no cookies, redirects, proxies, netrc or request log to
-switch off, and the token is on the request only. The place where httpx's exceptions end is `_error_of`.
+On the way out a request passes the workspace's quota, the bulkheads and the origin's breaker; then the wire. The place
+where the wire's exceptions end is `_failure_of`.
 """
 
 import asyncio
 import logging
+import math
 import ssl
 import time
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import lru_cache
-from types import TracebackType
-from typing import Self
 
+import aiohttp
 import httpx
+import stamina
 
-from rapidpro_integration.client import errors
+from rapidpro_integration.client import bodies, errors, retries
+from rapidpro_integration.client.breaker import Breaker, Verdict
+from rapidpro_integration.client.budgets import Budget
 from rapidpro_integration.client.credentials import Credential
+from rapidpro_integration.client.errors import AbstractRequestException, Kind, error_for_response
+from rapidpro_integration.client.permits import Limits
+from rapidpro_integration.client.pools import here
+from rapidpro_integration.client.quota import Quota, scope_of
 
 logger = logging.getLogger("rapidpro_integration.client")
 # A script that configures no logging gets the exception, and not a line on stderr besides.
 logger.addHandler(logging.NullHandler())
+logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 CONNECT_S = 3.0
 READ_S = 8.0
 REQUEST_DEADLINE_S = 15.0
-OPERATION_DEADLINE_S = 30.0
 MAX_BODY_BYTES = 8 * 1024 * 1024
-MAX_OPERATION_BYTES = 64 * 1024 * 1024
+# Less time than this, and another try could not succeed.
+_SHORTEST_TRY_S = 0.5
 USER_AGENT = "rapidpro-console/0.1"
 
-_TIMEOUTS = httpx.Timeout(READ_S, connect=CONNECT_S, pool=CONNECT_S)
-# Of the compressed stream, so no longer true of the response that is handed out.
-_TRANSFER_HEADERS = {b"content-encoding", b"content-length", b"transfer-encoding"}
+#: What this process knows of servers and workspaces, shared by its threads and loops.
+breaker = Breaker()
+quota = Quota()
+retry_budget = retries.RetryBudget()
+
+type Params = Mapping[str, str | list[str]]
+
+# As bytes: httpx has nothing left to do then.
+_HEADERS = ((b"Accept", b"application/json"), (b"Accept-Encoding", b"gzip"), (b"User-Agent", USER_AGENT.encode()))
+_EXTENSIONS = {"timeout": {"connect": CONNECT_S, "read": READ_S}}
+_WIRE_ERRORS = (
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    httpx.StreamError,
+    aiohttp.ClientError,
+    OSError,
+    ValueError,
+    bodies.BodyError,
+)
+
+
+def forget() -> None:
+    """Forget what servers have shown so far: pauses, waits and spent tries. For tests, and after a network is back."""
+    breaker.reset()
+    quota.reset()
+    retry_budget.reset()
 
 
 @dataclass(slots=True)
-class Budget:
-    """What one operation may still spend: seconds of waiting for the server, and bytes of decoded answers."""
+class Caller:
+    """For whom a request goes out: a tenant, who has permits of their own, and a workspace, which has a quota.
 
-    seconds_left: float = OPERATION_DEADLINE_S
-    bytes_left: int = MAX_OPERATION_BYTES
+    `workspace` is learnt from the answers (X-Temba-Workspace) where it is not known before.
+    """
+
+    tenant: str
+    workspace: str = ""
 
 
-@lru_cache(maxsize=1)
-def tls_context() -> ssl.SSLContext:
-    """Return the one TLS context of this process: making one costs 15 ms, and it may be shared between threads."""
-    return httpx.create_ssl_context(trust_env=False)
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer: its status, its headers, and its decoded body."""
+
+    status_code: int
+    headers: httpx.Headers
+    content: bytes
+    duration_ms: int
+    url: httpx.URL
 
 
 class Transport:
-    """Connections to one origin, kept open between the requests of one operation.
+    """GETs of one caller to one origin, within one budget."""
 
-    An async context manager, of one event loop: `async with Transport(origin) as transport: await transport.get(…)`.
-    """
+    def __init__(self, origin: str, credential: Credential, caller: Caller, budget: Budget, limits: Limits) -> None:
+        self._origin, self._credential, self._caller = origin, credential, caller
+        self._limits = limits
+        self.budget = budget
 
-    def __init__(self, origin: str, budget: Budget) -> None:
-        self._origin = origin
-        self._budget = budget
-        self._http = httpx.AsyncHTTPTransport(verify=tls_context(), trust_env=False)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self._http.aclose()
-
-    async def get(self, path: str, params: Mapping[str, str], credential: Credential) -> httpx.Response:
+    async def get(self, path: str, params: Params) -> Answer:
         """Return the answer to a GET of `path`, whatever its status, with its body decoded and the token left out.
 
-        The body of an error answer is empty where it cannot be decoded or is too large: its status says enough.
+        Connection failures, time-outs, 5xx and 429 are tried again, ATTEMPTS times in all, inside the budget. The body
+        of an error answer is empty where it cannot be decoded or is too large: its status says enough.
         Raises a RequestFailureException without an answer, a ResponseParsingException for a success that cannot be
         read.
         """
-        started = time.monotonic()
-        seen = _Seen()
+        retry_budget.add_request()
+        url = _url(self._origin + path, params)
+        with self.budget:
+            try:
+                return await self._attempt(path, url)
+            except _Failure as failure:
+                last = failure
+            if last.is_fleeting:
+                try:
+                    return await self._again(path, url, last)
+                except _Failure as failure:
+                    last = failure
+        if last.answer is not None:
+            return last.answer
+        raise last.error
+
+    async def _again(self, path: str, url: httpx.URL, failure: "_Failure") -> Answer:
+        """Try again, as stamina says; the first try was made without it, since most succeed. Raises _Failure."""
+        first: _Failure | None = failure
+
+        async def attempt() -> Answer:
+            nonlocal first
+            if first is not None:
+                known, first = first, None
+                raise known
+            return await self._attempt(path, url)
+
+        caller = stamina.AsyncRetryingCaller(attempts=retries.ATTEMPTS, timeout=None, wait_max=2.0, wait_jitter=0.5)
+        return await caller(self._whether_again, attempt)
+
+    def _whether_again(self, caught: Exception) -> bool | float:
+        if not isinstance(caught, _Failure) or not caught.is_fleeting:
+            return False
+        if caught.error.kind is Kind.TIMED_OUT and self.budget.seconds_left < REQUEST_DEADLINE_S:
+            # Somebody has been waiting for a while: time for one more such wait there must be.
+            return False
+        nap_s = retries.nap_s(caught.error, self.budget.seconds_left - _SHORTEST_TRY_S)
+        if nap_s is None or not retry_budget.take():
+            return False
+        return nap_s or True
+
+    async def _attempt(self, path: str, url: httpx.URL) -> Answer:
+        """Return an answer that needs no other try. Raises _Failure."""
+        if (wait_s := await quota.await_s(self._quota_key(path))) > 0:
+            raise _Failure(errors.RateLimitedException(status_code=429, retry_after_s=math.ceil(wait_s)))
+        state = await here()
+        held_back: AbstractRequestException | None = None
         try:
-            async with asyncio.timeout(min(REQUEST_DEADLINE_S, self._budget.seconds_left)):
-                response = await self._exchange(path, params, credential, seen)
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, UnicodeError, _BodyError) as failure:
-            error = _error_of(failure, seen.status)
-        else:
-            response.elapsed = timedelta(seconds=self._spent(started))
-            logger.info(
-                "GET %s status=%s duration_ms=%d",
-                path,
-                response.status_code,
-                response.elapsed / timedelta(milliseconds=1),
-            )
-            return response
-        duration_ms = self._spent(started) * 1000
+            async with state.permits.take(self._caller.tenant, self._origin, self._limits, self.budget.seconds_left):
+                answer = await self._guarded(state.wire(self._origin), path, url)
+        except (errors.BusyException, errors.PausedException) as caught:
+            held_back = caught
+        if held_back is not None:
+            raise _Failure(held_back)
+        if answer.status_code != 429 and answer.status_code < 500:
+            return answer
+        error = error_for_response(answer.status_code, answer.headers, answer.content, credential=self._credential)
+        assert error is not None  # noqa: S101  # narrows the type: the status is no success
+        if answer.status_code == 429:
+            await quota.anote(self._quota_key(path), error.retry_after_s)
+        raise _Failure(error, answer, is_fleeting=True)
+
+    def _quota_key(self, path: str) -> str:
+        return f"{self._origin} {self._caller.workspace or self._credential.mark()} {scope_of(path)}"
+
+    async def _guarded(self, wire: httpx.AsyncBaseTransport, path: str, url: httpx.URL) -> Answer:
+        """Ask, and tell the breaker what came of it. Raises PausedException, _Failure."""
+        ticket = breaker.enter(self._origin, self._caller.tenant, self._credential.mark())
+        verdict = Verdict.NOTHING
+        try:
+            answer = await self._timed(wire, path, url)
+            verdict = Verdict.FAILED if answer.status_code >= 500 else Verdict.ALIVE
+        except _Failure as failure:
+            verdict = failure.verdict
+            raise
+        finally:
+            breaker.leave(ticket, verdict)
+        return answer
+
+    async def _timed(self, wire: httpx.AsyncBaseTransport, path: str, url: httpx.URL) -> Answer:
+        started, progress = time.monotonic(), _Progress()
+        failure: _Failure | None = None
+        try:
+            async with asyncio.timeout(min(REQUEST_DEADLINE_S, self.budget.seconds_left)):
+                answer, body = await self._exchange(wire, url, progress)
+        except _WIRE_ERRORS as caught:
+            failure = _failure_of(caught, progress.status)
+        duration_ms = round((time.monotonic() - started) * 1000)
+        if failure is None:
+            self._learn(answer.headers)
+            logger.info("GET %s status=%d duration_ms=%d", path, answer.status_code, duration_ms)
+            return Answer(answer.status_code, answer.headers, body, duration_ms, url)
+        error = failure.error
         logger.warning(
             "GET %s error=%s kind=%s status=%s duration_ms=%d",
             path,
@@ -103,110 +206,94 @@ class Transport:
             error.status_code,
             duration_ms,
         )
-        raise error
+        raise failure
 
-    def _spent(self, started: float) -> float:
-        """Return the seconds since `started`, and take them from the budget."""
-        spent_s = time.monotonic() - started
-        self._budget.seconds_left -= spent_s
-        return spent_s
+    def _learn(self, headers: httpx.Headers) -> None:
+        workspace = headers.get("x-temba-workspace", "")
+        if workspace != self._caller.workspace and len(workspace) == 36 and workspace.isascii():
+            self._caller.workspace = workspace
 
     async def _exchange(
-        self, path: str, params: Mapping[str, str], credential: Credential, seen: "_Seen"
-    ) -> httpx.Response:
-        bare = httpx.Request("GET", self._origin + path, params=params or None)
-        answer = await self._http.handle_async_request(_signed(bare, credential))
-        seen.status = answer.status_code
+        self, wire: httpx.AsyncBaseTransport, url: httpx.URL, progress: "_Progress"
+    ) -> tuple[httpx.Response, bytes]:
+        request = httpx.Request("GET", url, headers=self._headers(), extensions=_EXTENSIONS)
+        answer = await wire.handle_async_request(request)
+        progress.status = answer.status_code
         try:
             body = await self._body(answer)
         finally:
             await answer.aclose()
-        self._budget.bytes_left -= len(body)
-        kept = [(name, value) for name, value in answer.headers.raw if name.lower() not in _TRANSFER_HEADERS]
-        return httpx.Response(answer.status_code, headers=kept, content=body, request=bare)
+        self.budget.bytes_left -= len(body)
+        return answer, body
+
+    def _headers(self) -> list[tuple[bytes, bytes]]:
+        return [*_HEADERS, (b"Authorization", self._credential.authorization().encode("ascii"))]
 
     async def _body(self, answer: httpx.Response) -> bytes:
         """Return the decoded body; of an answer that is no success, nothing if it cannot be read whole."""
         try:
-            return await _read(answer, min(MAX_BODY_BYTES, self._budget.bytes_left))
-        except _BodyError:
+            return await bodies.read(answer, min(MAX_BODY_BYTES, self.budget.bytes_left))
+        except bodies.BodyError:
             if answer.is_success:
                 raise
             return b""
 
 
-class _Seen:
+class _Progress:
     """How far an exchange came: the status, once there is one."""
 
-    status: int | None = None
+    __slots__ = ("status",)
+
+    def __init__(self) -> None:
+        self.status: int | None = None
 
 
-class _BodyError(Exception):
-    """The body cannot be taken."""
+class _Failure(Exception):
+    """A try that did not succeed: what it means, what it shows of the server, and whether another one may help."""
+
+    def __init__(
+        self,
+        error: AbstractRequestException,
+        answer: Answer | None = None,
+        *,
+        is_fleeting: bool = False,
+        verdict: Verdict = Verdict.NOTHING,
+    ) -> None:
+        super().__init__(type(error).__name__)
+        self.error, self.answer, self.is_fleeting, self.verdict = error, answer, is_fleeting, verdict
 
 
-class _TooLarge(_BodyError):  # private, and named as errors.py names the fact
-    pass
+def _url(address: str, params: Params) -> httpx.URL:
+    return httpx.URL(address, params=params) if params else _plain_url(address)
 
 
-class _Undecodable(_BodyError):
-    pass
+@lru_cache(maxsize=1024)
+def _plain_url(address: str) -> httpx.URL:
+    return httpx.URL(address)
 
 
-def _signed(bare: httpx.Request, credential: Credential) -> httpx.Request:
-    headers = {
-        "Authorization": credential.authorization(),
-        "Accept": "application/json",
-        "Accept-Encoding": "gzip",
-        "User-Agent": USER_AGENT,
-    }
-    return httpx.Request("GET", bare.url, headers=headers, extensions={"timeout": _TIMEOUTS.as_dict()})
+def _failure_of(caught: Exception, status: int | None) -> _Failure:
+    """Return what a failure on the wire means. `status` is that of the answer, where its head had come already.
 
+    A refused connection, a failed look-up and a bad certificate can come wrapped: so the causes are read too.
+    """
+    causes = list(_chain(caught))
 
-async def _read(answer: httpx.Response, max_bytes: int) -> bytes:
-    """Return the decoded body. The cap acts while decoding: a small body that unpacks to gigabytes never does."""
-    encoding = answer.headers.get("content-encoding", "").strip().lower()
-    if encoding not in {"", "identity", "gzip", "x-gzip"}:
-        raise _Undecodable
-    gzip = zlib.decompressobj(16 + zlib.MAX_WBITS) if encoding.endswith("gzip") else None
-    body, received = bytearray(), 0
-    async for chunk in answer.aiter_raw():
-        received += len(chunk)
-        left = max_bytes - len(body)
-        body += chunk if gzip is None else _unpacked(gzip, chunk, left + 1)
-        if len(body) > max_bytes or received > max_bytes:
-            raise _TooLarge
-    if gzip is not None and received and not gzip.eof:
-        raise _Undecodable
-    return bytes(body)
+    def has(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(cause, kinds) for cause in causes)
 
-
-def _unpacked(gzip: "zlib._Decompress", chunk: bytes, max_length: int) -> bytes:
-    """Return at most `max_length` bytes of what `chunk` unpacks to. Anything behind the end is not taken."""
-    try:
-        unpacked = gzip.decompress(chunk, max_length)
-    except zlib.error:
-        unpacked = None
-    if unpacked is None or gzip.unused_data:
-        raise _Undecodable
-    return unpacked
-
-
-def _error_of(failure: Exception, status: int | None) -> errors.AbstractRequestException:
-    """Return what a failure on the wire means. `status` is that of the answer, where its head had come already."""
-    if isinstance(failure, _TooLarge):
-        return errors.TooLargeException(status_code=status)
-    if isinstance(failure, _Undecodable):
-        return errors.MalformedException(status_code=status)
-    if isinstance(failure, (httpx.TimeoutException, TimeoutError)):
-        return errors.TimedOutException(status_code=status)
-    if isinstance(failure, (httpx.ConnectError, ssl.SSLError)) and any(
-        isinstance(cause, ssl.SSLError) for cause in _chain(failure)
-    ):
-        return errors.TlsFailedException(status_code=status)
+    if has(bodies.BodyTooLarge):
+        return _Failure(errors.TooLargeException(status_code=status), verdict=Verdict.ALIVE)
+    if has(bodies.BodyUndecodable):
+        return _Failure(errors.MalformedException(status_code=status), verdict=Verdict.ALIVE)
+    if has(ssl.SSLError, ssl.CertificateError, aiohttp.ClientSSLError) and status is None:
+        return _Failure(errors.TlsFailedException(), verdict=Verdict.NO_CONNECTION)
+    if has(TimeoutError) or (isinstance(caught, httpx.TimeoutException) and not has(aiohttp.ClientError, OSError)):
+        return _Failure(errors.TimedOutException(status_code=status), is_fleeting=True, verdict=Verdict.FAILED)
     if status is not None:
-        return errors.MalformedException("The server's answer broke off.", status_code=status)
-    return errors.UnreachableException()
+        broken = errors.MalformedException("The server's answer broke off.", status_code=status)
+        return _Failure(broken, is_fleeting=True, verdict=Verdict.FAILED)
+    return _Failure(errors.UnreachableException(), is_fleeting=True, verdict=Verdict.NO_CONNECTION)
 
 
 def _chain(failure: BaseException | None) -> Iterator[BaseException]:

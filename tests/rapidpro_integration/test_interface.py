@@ -19,8 +19,9 @@ import respx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rapidpro_integration.client import transport
 from rapidpro_integration.client.errors import AbstractRequestException, Kind
-from rapidpro_integration.client.types import FlowList
+from rapidpro_integration.client.types import Rows
 from rapidpro_integration.interface import MAX_PAGES, RapidProInterface
 from rapidpro_integration.models import RapidProToken, TokenState
 from tests.conftest import SECRET, SERVER
@@ -131,6 +132,7 @@ async def test_anything_else_says_nothing_of_the_token(
     rapidpro(WORKSPACE, **answered)
     with pytest.raises(RapidProInterface.TokenValidationException) as caught:
         await interface.avalidate_token()
+    transport.forget()
     with pytest.raises(AbstractRequestException) as underlying:
         await interface.aget_workspace()
     assert (caught.value.kind, caught.value.status_code) == (kind, status)
@@ -219,7 +221,7 @@ async def test_recorded_pages_are_read_in_turn(
     respx_mock.get(f"{SERVER}/api/v2/{FLOWS}").side_effect = [httpx.Response(200, json=body) for body in bodies]
     flows = await interface.aget_flows()
     assert [str(flow.uuid) for flow in flows] == [flow["uuid"] for body in bodies for flow in body["results"]]
-    assert isinstance(flows, FlowList)
+    assert isinstance(flows, Rows)
     assert (flows.unreadable_count, flows.stopped_because) == (0, "")
     assert timedelta(0) <= datetime.now(UTC) - flows.fetched_at < timedelta(minutes=1)
     assert {flow.raw for flow in flows} == {None}
@@ -334,8 +336,8 @@ async def test_pages_come_one_by_one(interface: RapidProInterface, respx_mock: r
         first = await anext(pages)
         assert route.call_count == 1
         second = await anext(pages)
-    assert (first.number, names(list(first.flows))) == (1, ["1", "2"])
-    assert (second.number, names(list(second.flows))) == (2, ["3"])
+    assert (first.number, names(list(first.rows))) == (1, ["1", "2"])
+    assert (second.number, names(list(second.rows))) == (2, ["3"])
     assert route.call_count == 2
 
 

@@ -1,5 +1,7 @@
 """Writes are whole, and never overwrite what came in between."""
 
+from uuid import UUID
+
 import pytest
 from django.db import IntegrityError
 from pytest_django import Settings
@@ -18,7 +20,7 @@ WORKING = CheckOutcome(
     TokenState.WORKING,
     5,
     "0A1B2C3D",
-    workspace=Workspace.from_json({"uuid": "882f1c30-45b7-4fe2-bff8-12c78de3807e", "name": "Nutrition"}),
+    workspace=Workspace(UUID("882f1c30-45b7-4fe2-bff8-12c78de3807e"), name="Nutrition"),
 )
 
 
@@ -68,7 +70,7 @@ def test_token_sealed_under_an_older_key_is_found(token: RapidProToken, owner: U
 
 
 def test_long_names_of_workspaces_are_cut_to_a_label(owner: User) -> None:
-    workspace = Workspace.from_json({"uuid": "882f1c30-45b7-4fe2-bff8-12c78de3807e", "name": "n" * 500})
+    workspace = Workspace(UUID("882f1c30-45b7-4fe2-bff8-12c78de3807e"), name="n" * 500)
     outcome = CheckOutcome(TokenState.WORKING, 5, "0A1B2C3D", workspace=workspace)
     saved = services.add_token(owner.pk, "", SERVER, Secret(SECRET), outcome)
     assert (len(saved.label), len(saved.workspace_name)) == (80, 255)

@@ -3,7 +3,6 @@
 import json
 import pickle
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -12,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rapidpro_integration.client.types import Flow, FlowList, Ref, RunCounts, Workspace
-from tests.rapidpro_integration.client.test_parsing import ANY_JSON
+from rapidpro_integration.client.lenient import struct_of
+from rapidpro_integration.client.types import Flow, Ref, Rows, RunCounts, Workspace
+from tests.rapidpro_integration.client.test_decoding import ANY_JSON
 
 UUID_TEXT = "6e99f824-2ea1-4731-9b59-9afdcda1399b"
 FIELDS = [
@@ -22,14 +22,14 @@ FIELDS = [
 
 
 def flow(**fields: Any) -> Flow:
-    read = Flow.from_json({"uuid": UUID_TEXT} | fields)
+    read = struct_of(Flow, {"uuid": UUID_TEXT} | fields)
     assert read is not None
     return read
 
 
 def test_recorded_flow_is_read(recording: Callable[[str], dict[str, Any]]) -> None:
     (row,) = recording("flows_q_uuid_good")["response"]["body"]["results"]
-    read = Flow.from_json(row)
+    read = struct_of(Flow, row)
     assert read is not None
     assert str(read.uuid) == row["uuid"] == UUID_TEXT
     assert (read.name, read.type, read.archived) == ("Sample Flow - Satisfaction Survey", "message", False)
@@ -40,7 +40,7 @@ def test_recorded_flow_is_read(recording: Callable[[str], dict[str, Any]]) -> No
     assert [result.key for result in read.results] == [result["key"] for result in row["results"]]
     assert read.results[1].name == "Extra Comments"
     assert read.results[0].categories == ("Yes", "Other")
-    assert [str(uuid) for uuid in read.results[1].node_uuids] == row["results"][1]["node_uuids"]
+    assert list(read.results[1].node_uuids) == row["results"][1]["node_uuids"]
     assert read.created_on == read.modified_on == datetime(2023, 11, 21, 12, tzinfo=UTC)
     assert read.raw is None
 
@@ -55,8 +55,8 @@ def test_labels_and_parent_refs_are_read() -> None:
     "row", [None, 5, "x", [], {}, {"uuid": None}, {"uuid": "abc"}, {"uuid": ["x"]}, {"name": "no uuid"}]
 )
 def test_row_without_a_usable_uuid_is_none(row: object) -> None:
-    assert Flow.from_json(row) is None
-    assert Workspace.from_json(row) is None
+    assert struct_of(Flow, row) is None
+    assert struct_of(Workspace, row) is None
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -108,25 +108,15 @@ def test_text_is_storable() -> None:
     repr(read).encode()
 
 
-def test_raw_is_kept_on_demand_out_of_sight() -> None:
-    row = {"uuid": UUID_TEXT, "something_new": {"a": [1, None]}}
-    read = Flow.from_json(row, keep_raw=True)
-    assert read is not None
-    assert read.raw == row
-    assert "something_new" not in repr(read)
-    assert read == Flow.from_json(row)
-    assert hash(read) == hash(Flow.from_json(row))
-
-
 def test_flow_is_frozen() -> None:
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         flow().name = "other"  # type: ignore[misc]
     assert not hasattr(flow(), "__dict__")
 
 
 @given(st.fixed_dictionaries({"uuid": st.just(UUID_TEXT)}, optional=dict.fromkeys(FIELDS, ANY_JSON)))
 def test_any_row_with_a_uuid_is_a_flow_that_a_database_takes(row: dict[str, Any]) -> None:
-    read = Flow.from_json(json.loads(json.dumps(row)), keep_raw=True)
+    read = struct_of(Flow, json.loads(json.dumps(row)))
     assert read is not None
     assert "\x00" not in read.name + (read.type or "")
     f"{read!r}{read.name}{read.labels}{read.results}{read.parent_refs}".encode()
@@ -137,14 +127,14 @@ def test_any_row_with_a_uuid_is_a_flow_that_a_database_takes(row: dict[str, Any]
     st.fixed_dictionaries({"uuid": st.just(UUID_TEXT)}, optional=dict.fromkeys(["name", "languages", "anon"], ANY_JSON))
 )
 def test_any_object_with_a_uuid_is_a_workspace(payload: dict[str, Any]) -> None:
-    read = Workspace.from_json(payload)
+    read = struct_of(Workspace, payload)
     assert read is not None
     repr(read).encode()
 
 
 @pytest.mark.parametrize("name", ["workspace_good", "path_org_deprecated"])
 def test_recorded_workspace_is_read(recording: Callable[[str], dict[str, Any]], name: str) -> None:
-    read = Workspace.from_json(recording(name)["response"]["body"])
+    read = struct_of(Workspace, recording(name)["response"]["body"])
     assert read == Workspace(
         uuid=UUID("882f1c30-45b7-4fe2-bff8-12c78de3807e"),
         name="Ministério da Saúde — Nutrição",
@@ -158,13 +148,13 @@ def test_recorded_workspace_is_read(recording: Callable[[str], dict[str, Any]], 
 
 
 def test_recorded_anonymous_workspace_is_anonymous(recording: Callable[[str], dict[str, Any]]) -> None:
-    read = Workspace.from_json(recording("workspace_anon_org")["response"]["body"])
+    read = struct_of(Workspace, recording("workspace_anon_org")["response"]["body"])
     assert read is not None
     assert read.anon is True
 
 
 def test_list_is_a_list_with_facts() -> None:
-    flows = FlowList([flow()], unreadable_count=2, stopped_because="page_cap")
+    flows = Rows([flow()], unreadable_count=2, stopped_because="page_cap")
     assert isinstance(flows, list)
     assert flows == [flow()]
     assert (flows.unreadable_count, flows.stopped_because) == (2, "page_cap")

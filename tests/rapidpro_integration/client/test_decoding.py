@@ -10,13 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rapidpro_integration.client.credentials import Credential
+from rapidpro_integration.client.decoding import Decoded, read_json, read_page
 from rapidpro_integration.client.errors import (
     AbstractRequestException,
     Kind,
     MalformedException,
     NotRapidProException,
 )
-from rapidpro_integration.client.parsing import MAX_DEPTH, clean_json, clean_text, page_of, read_json
+from rapidpro_integration.client.resources import FLOWS
+from rapidpro_integration.client.texts import MAX_DEPTH, clean_json, clean_text
+from rapidpro_integration.client.transport import Answer
+from rapidpro_integration.client.types import Flow
 
 NOBODY = Credential("nobody")
 JSON = {"Content-Type": "application/json"}
@@ -28,7 +32,15 @@ ANY_JSON: st.SearchStrategy[Any] = st.recursive(
 
 
 def read(body: bytes, headers: dict[str, str] = JSON, status: int = 200) -> Any:
-    return read_json(httpx.Response(status, headers=headers, content=body), NOBODY)
+    return read_json(answer(body, headers, status), NOBODY)
+
+
+def answer(body: bytes, headers: dict[str, str] = JSON, status: int = 200) -> Answer:
+    return Answer(status, httpx.Headers(headers), body, 0, httpx.URL("https://rapidpro.example/"))
+
+
+def page(payload: object) -> Decoded[Flow]:
+    return read_page(answer(json.dumps(payload).encode()), NOBODY, Flow, FLOWS.position)
 
 
 def kind_of(call: Callable[[], object]) -> Kind:
@@ -101,7 +113,7 @@ def test_any_bytes_are_json_or_one_of_our_errors(body: bytes, headers: dict[str,
     "payload", [[], {}, None, 5, "x", {"results": None}, {"results": {}}, {"uuid": None, "name": ""}]
 )
 def test_json_without_rows_is_not_rapidpro(payload: object) -> None:
-    assert kind_of(lambda: page_of(payload)) is Kind.NOT_RAPIDPRO
+    assert kind_of(lambda: page(payload)) is Kind.NOT_RAPIDPRO
 
 
 @pytest.mark.parametrize(
@@ -116,7 +128,7 @@ def test_json_without_rows_is_not_rapidpro(payload: object) -> None:
     ],
 )
 def test_only_the_cursor_of_next_is_taken(following: object, cursor: str) -> None:
-    assert page_of({"results": [1], "next": following}) == ([1], cursor)
+    assert page({"results": [], "next": following}).following == ({"cursor": cursor} if cursor else {})
 
 
 @pytest.mark.parametrize(
@@ -127,7 +139,7 @@ def test_only_the_cursor_of_next_is_taken(following: object, cursor: str) -> Non
     ],
 )  # fmt: skip
 def test_next_without_a_usable_cursor_is_malformed(following: object) -> None:
-    assert kind_of(lambda: page_of({"results": [], "next": following})) is Kind.MALFORMED
+    assert kind_of(lambda: page({"results": [], "next": following})) is Kind.MALFORMED
 
 
 # --- Clean --------------------------------------------------------------------------------------

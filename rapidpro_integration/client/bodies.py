@@ -1,0 +1,51 @@
+"""An answer's body, decoded, with a cap that acts while it is decoded."""
+
+import zlib
+
+import httpx
+
+_READABLE = {"", "identity", "gzip", "x-gzip"}
+
+
+class BodyError(Exception):
+    """The body cannot be taken."""
+
+
+class BodyTooLarge(BodyError):
+    """It has more bytes than the cap."""
+
+
+class BodyUndecodable(BodyError):
+    """It is in another encoding than gzip, in several, or damaged."""
+
+
+async def read(answer: httpx.Response, max_bytes: int) -> bytes:
+    """Return the decoded body, at most `max_bytes`: a small body that unpacks to gigabytes never does.
+
+    Raises BodyError. Source: an 824-byte doubly gzipped body made httpx 0.28.1 hand over 419 MB at once.
+    """
+    encoding = answer.headers.get("content-encoding", "").strip().lower()
+    if encoding not in _READABLE:
+        raise BodyUndecodable
+    gzip = zlib.decompressobj(16 + zlib.MAX_WBITS) if encoding.endswith("gzip") else None
+    body, received = bytearray(), 0
+    assert isinstance(answer.stream, httpx.AsyncByteStream)  # noqa: S101  # narrows the type: no wire of ours is sync
+    async for chunk in answer.stream:
+        received += len(chunk)
+        body += chunk if gzip is None else _unpacked(gzip, chunk, max_bytes - len(body) + 1)
+        if len(body) > max_bytes or received > max_bytes:
+            raise BodyTooLarge
+    if gzip is not None and received and not gzip.eof:
+        raise BodyUndecodable
+    return bytes(body)
+
+
+def _unpacked(gzip: "zlib._Decompress", chunk: bytes, max_length: int) -> bytes:
+    """Return at most `max_length` bytes of what `chunk` unpacks to. Anything behind the end is not taken."""
+    try:
+        unpacked = gzip.decompress(chunk, max_length)
+    except zlib.error:
+        unpacked = None
+    if unpacked is None or gzip.unused_data:
+        raise BodyUndecodable
+    return unpacked

@@ -1,0 +1,93 @@
+"""What belongs to one event loop: its connections, its permits and the work under way.
+
+One pool of connections an origin. It is made at the first request and closed in order when the loop ends:
+`asyncio.run`, `async_to_sync` and uvicorn close a loop's asynchronous generators before the loop, and one of those
+holds the pools. A server that is told to stop can close them earlier with `aclose()`; a forked child has none.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Callable
+from weakref import WeakKeyDictionary
+
+import httpx
+
+from rapidpro_integration.client.flights import Flights
+from rapidpro_integration.client.permits import Permits
+from rapidpro_integration.client.wire import AiohttpWire
+
+type WireFactory = Callable[[], httpx.AsyncBaseTransport]
+
+_factory: WireFactory = AiohttpWire
+
+
+def use_wire(factory: WireFactory | None) -> None:
+    """Make the wires of loops to come with `factory`, for tests that answer in a server's place; None: real ones."""
+    global _factory  # one seam for the process
+    _factory = factory or AiohttpWire
+
+
+class LoopState:
+    """The pools, permits and shared work of one event loop."""
+
+    def __init__(self) -> None:
+        self.permits = Permits()
+        self.flights = Flights()
+        self._wires: dict[str, httpx.AsyncBaseTransport] = {}
+        self._lifetime: AsyncGenerator[None] | None = None
+
+    def wire(self, origin: str) -> httpx.AsyncBaseTransport:
+        """Return the connections to an origin."""
+        wire = self._wires.get(origin)
+        if wire is None:
+            wire = self._wires[origin] = _factory()
+        return wire
+
+    async def start(self) -> None:
+        """Have the pools closed when the loop closes its asynchronous generators."""
+        self._lifetime = self._until_the_loop_ends()
+        await anext(self._lifetime)
+
+    async def _until_the_loop_ends(self) -> AsyncGenerator[None]:
+        try:
+            yield
+        finally:
+            wires, self._wires = self._wires, {}
+            for wire in wires.values():
+                await wire.aclose()
+
+    async def aclose(self) -> None:
+        """Close the pools now."""
+        if self._lifetime is not None:
+            await self._lifetime.aclose()
+
+
+_states: WeakKeyDictionary[asyncio.AbstractEventLoop, LoopState] = WeakKeyDictionary()
+_inherited: list[object] = []
+
+
+async def here() -> LoopState:
+    """Return the state of the running loop."""
+    loop = asyncio.get_running_loop()
+    state = _states.get(loop)
+    if state is None:
+        state = _states[loop] = LoopState()
+        await state.start()
+    return state
+
+
+async def aclose() -> None:
+    """Close the pools of the running loop, for a server that stops; the next request would make new ones."""
+    state = _states.pop(asyncio.get_running_loop(), None)
+    if state is not None:
+        await state.aclose()
+
+
+def _forget_in_child() -> None:
+    """Keep the parent's connections untouched: to free them here would say goodbye on the parent's TLS streams."""
+    global _states  # a child starts anew
+    _inherited.append(_states)
+    _states = WeakKeyDictionary()
+
+
+os.register_at_fork(after_in_child=_forget_in_child)

@@ -1,0 +1,104 @@
+"""The wire: an httpx transport over aiohttp's connections. Chosen by measurement: docs/adr/0005-wire.md.
+
+Nothing comes from the environment (proxies, netrc), no cookie is kept, no redirect followed, no body decoded.
+Exceptions are aiohttp's own, which tell apart what httpx-aiohttp 0.2.0 reports as one.
+"""
+
+import ssl
+from collections.abc import AsyncIterator
+from functools import lru_cache
+
+import aiohttp
+import httpx
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
+from yarl import URL
+
+KEEP_ALIVE_S = 15.0
+# Two pages: a smaller buffer pauses the connection, and wakes the reader, more often.
+_READ_BUFFER_BYTES = 256 * 1024
+# A server that speaks first on every new connection is taken as it is.
+_MAX_UNCLEAN = 3
+
+
+@lru_cache(maxsize=1)
+def tls_context() -> ssl.SSLContext:
+    """Return the one TLS context of this process: making one costs 15 ms, and it may be shared between threads."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Puts no request on a kept connection on which something has come unasked.
+
+    aiohttp would take that for the answer, and it may be meant for whoever comes next.
+    """
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  # the signature is aiohttp's
+    ) -> Connection:
+        connection = await super().connect(req, traces, timeout)
+        for _ in range(_MAX_UNCLEAN):
+            if connection.protocol is None or not connection.protocol.should_close:
+                break
+            connection.close()
+            connection = await super().connect(req, traces, timeout)
+        return connection
+
+
+class AiohttpWire(httpx.AsyncBaseTransport):
+    """Connections of one event loop, kept open for KEEP_ALIVE_S; as many as are asked for: permits limit them."""
+
+    def __init__(self) -> None:
+        self._session = aiohttp.ClientSession(
+            connector=_Connector(ssl=tls_context(), limit=0, keepalive_timeout=KEEP_ALIVE_S),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            auto_decompress=False,
+            read_bufsize=_READ_BUFFER_BYTES,
+        )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Return the answer as soon as its head is there. Raises aiohttp.ClientError, OSError, TimeoutError."""
+        limits = request.extensions["timeout"]
+        answer = await self._session.request(
+            request.method,
+            _url(str(request.url)),
+            headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw],
+            allow_redirects=False,
+            timeout=_timeout(limits["connect"], limits["read"]),
+        )
+        return httpx.Response(answer.status, headers=answer.raw_headers, stream=_Body(answer))
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, answer: aiohttp.ClientResponse) -> None:
+        self._answer = answer
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        content = self._answer.content
+        while chunk := await content.readany():
+            yield chunk
+
+    async def aclose(self) -> None:
+        """Give the connection back, or close it where the body was not read to its end."""
+        if self._answer.content.at_eof():
+            self._answer.release()
+        else:
+            self._answer.close()
+
+
+@lru_cache(maxsize=1024)
+def _url(text: str) -> URL:
+    return URL(text, encoded=True)
+
+
+@lru_cache(maxsize=16)
+def _timeout(connect_s: float, read_s: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, sock_connect=connect_s, sock_read=read_s)
