@@ -7,7 +7,7 @@ from typing import Any
 
 from rapidpro_integration.sandbox.authentication import authenticate
 from rapidpro_integration.sandbox.definitions import export
-from rapidpro_integration.sandbox.endpoints import ENDPOINTS, LISTED, Endpoint, moment_of
+from rapidpro_integration.sandbox.endpoints import ENDPOINTS, LISTED, Endpoint
 from rapidpro_integration.sandbox.errors import (
     ApiError,
     FieldErrors,
@@ -17,6 +17,7 @@ from rapidpro_integration.sandbox.errors import (
     ServerFailure,
     Throttled,
 )
+from rapidpro_integration.sandbox.filters import place_in
 from rapidpro_integration.sandbox.messages import (
     HTML,
     JSON,
@@ -179,11 +180,16 @@ class _Exchange:
         rows = self.store.rows(workspace, self.route.name)
         for keep in endpoint.filters:
             rows = keep(params, rows)
+        order = endpoint.order_for(params)
+        place = place_in(order)
+        if order != endpoint.order:
+            rows = sorted(rows, key=lambda row: (place(row), row.id), reverse=True)
         ascending = endpoint.reversible and bool(params.flag("reverse"))
         if ascending:
             rows = list(reversed(rows))
+        by_text = order == "osm_id"
         cursor = Cursor.decode(params.last("cursor"))
-        page = cut_page(rows, cursor, moment_of(endpoint.order), ascending=ascending)
+        page = cut_page(rows, cursor, place, ascending=ascending or by_text, by_text=by_text)
         url = self.request.url
         return {
             "next": with_cursor(url, page.next) if page.next else None,

@@ -10,7 +10,7 @@ import httpx
 
 from rapidpro_integration.sandbox.data import load
 from rapidpro_integration.sandbox.model import Row
-from rapidpro_integration.sandbox.people import people
+from rapidpro_integration.sandbox.runs import runs
 from rapidpro_integration.sandbox.tokens import TOKENS
 
 type Recording = dict[str, Any]
@@ -52,11 +52,11 @@ PRESENT_HEADERS = ("x-temba-workspace", "content-length")
 
 #: Lists of the recorded server of which the sandbox has no rows.
 NO_ROWS = (
-    *("archives", "boundaries", "broadcasts", "campaigns", "campaign_events", "channel_events", "flow_starts"),
-    *("messages", "resthooks", "resthook_events", "resthook_subscribers", "statistics", "tickets"),
+    *("archives", "boundaries", "campaigns", "campaign_events"),
+    *("resthooks", "resthook_events", "resthook_subscribers", "statistics"),
 )
-#: Objects keyed by what the workspace chose to name.
-OPEN_KEYS = re.compile(r"\.(values|fields|channels|geometry)$")
+#: Objects keyed by what the workspace chose to name, its languages included.
+OPEN_KEYS = re.compile(r"\.(values|fields|channels|geometry|text|message|attachments|quick_replies|params|extra|data)$")
 
 _PATTERNS = (
     re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z"),
@@ -72,9 +72,9 @@ def uuid_map() -> Mapping[str, str]:
     """Return which flow of ours stands for which recorded one."""
     national, clinics = load()["national"], load()["clinics"]
     flows = national.tables["flows"]
-    runs = [row.body["flow"]["uuid"] for row in people("national").runs]
+    played = [row.body["flow"]["uuid"] for row in runs("national")]
     return {
-        "6e99f824-2ea1-4731-9b59-9afdcda1399b": max(set(runs), key=runs.count),
+        "6e99f824-2ea1-4731-9b59-9afdcda1399b": max(set(played), key=played.count),
         "16d09a2c-b37e-4e95-a990-273a9515cde8": _first_flow(flows, archived=True),
         "ea2b0113-048b-41de-b3d1-9e770138063f": _first_flow(flows, type=None, results=[]),
         "4d3974e1-fc1c-4d94-b02c-6d736217d7f6": clinics.tables["flows"][0].body["uuid"],

@@ -1,0 +1,24 @@
+"""Every list of a workspace by its endpoint: the long ones are made when first asked for."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from rapidpro_integration.sandbox.model import Row, Workspace
+from rapidpro_integration.sandbox.people import contacts
+from rapidpro_integration.sandbox.runs import flow_starts, runs
+from rapidpro_integration.sandbox.talk import broadcasts, channel_events, messages, tickets
+
+_MADE_WHEN_ASKED: Mapping[str, Callable[[str], Sequence[Row]]] = {
+    "broadcasts": broadcasts,
+    "channel_events": channel_events,
+    "contacts": contacts,
+    "flow_starts": flow_starts,
+    "messages": messages,
+    "runs": runs,
+    "tickets": tickets,
+}
+
+
+def rows_of(workspace: Workspace, endpoint: str) -> Sequence[Row]:
+    """Return the rows of a list in its order; a list that the workspace lacks is empty."""
+    make = _MADE_WHEN_ASKED.get(endpoint)
+    return make(workspace.slug) if make else workspace.tables.get(endpoint, ())
