@@ -26,8 +26,8 @@ access_log = logging.getLogger("rapidpro_integration.sandbox.access")
 
 #: Names that may be logged; any other name could itself be something private.
 _LOGGED_PARAMS = frozenset({
-    "after", "archived", "before", "broadcast", "campaign", "contact", "cursor", "deleted", "dependencies",
-    "flow", "folder", "group", "id", "key", "label", "limit", "name", "offset",
+    "after", "archive_type", "archived", "before", "broadcast", "campaign", "contact", "cursor", "deleted",
+    "dependencies", "flow", "folder", "group", "id", "key", "label", "limit", "name", "offset",
     "paths", "period", "resthook", "responded", "reverse", "role", "since", "type", "until",
     "urn", "uuid",
 })  # fmt: skip

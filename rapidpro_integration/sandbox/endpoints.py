@@ -9,6 +9,7 @@ from rapidpro_integration.sandbox.filters import (
     any_of,
     any_uuid,
     between,
+    by_archive_type,
     by_archived,
     by_id,
     by_type,
@@ -56,7 +57,9 @@ _BY_CREATION, _BY_CHANGE = between("created_on"), between("modified_on")
 _WRITE, _WRITE_DELETE = ("POST",), ("POST", "DELETE")
 
 ENDPOINTS: Mapping[str, Endpoint] = {
-    "archives": Endpoint("archives of messages and runs"),
+    "archives": Endpoint(
+        "archives of messages and runs", filters=(by_archive_type, is_exactly("period"), _BY_CREATION)
+    ),
     "boundaries": Endpoint("administrative boundaries", order="osm_id", listed=False),
     "broadcasts": Endpoint("broadcasts", _WRITE, filters=(by_uuid, by_id, _BY_CREATION)),
     "campaigns": Endpoint("campaigns", _WRITE, filters=(by_uuid,)),

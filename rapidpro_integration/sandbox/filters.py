@@ -77,6 +77,12 @@ def by_type(params: Params, rows: Sequence[Row]) -> Sequence[Row]:
     return [row for row in rows if row.body["type"] == wanted] if wanted else rows
 
 
+def by_archive_type(params: Params, rows: Sequence[Row]) -> Sequence[Row]:
+    """Keep archives of messages or of runs, under either name of the parameter."""
+    wanted = params.last("archive_type") or params.last("type")
+    return [row for row in rows if row.body["archive_type"] == wanted] if wanted else rows
+
+
 def manual_only(params: Params, rows: Sequence[Row]) -> Sequence[Row]:
     """Keep groups that people fill by hand."""
     if not params.flag("manual_only"):

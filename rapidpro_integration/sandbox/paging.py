@@ -148,8 +148,16 @@ def _text(row: Row, position: Position) -> str:
 
 
 def with_cursor(url: str, cursor: Cursor) -> str:
-    """Return the address with this cursor: every parameter is kept, empty ones too, sorted by name."""
+    """Return the address with this cursor."""
+    return with_params(url, cursor=cursor.encode())
+
+
+def with_params(url: str, **changes: str | int | None) -> str:
+    """Return the address with these parameters, None removing one: all others are kept, empty ones too, sorted."""
     parts = urlsplit(url)
     query = parse_qs(parts.query, keep_blank_values=True)
-    query["cursor"] = [cursor.encode()]
+    for name, value in changes.items():
+        query.pop(name, None)
+        if value is not None:
+            query[name] = [str(value)]
     return urlunsplit(parts._replace(query=urlencode(sorted(query.items()), doseq=True)))

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rapidpro_integration.sandbox.archives import offset_page
 from rapidpro_integration.sandbox.authentication import authenticate
-from rapidpro_integration.sandbox.definitions import export
+from rapidpro_integration.sandbox.daily import statistics
 from rapidpro_integration.sandbox.endpoints import ENDPOINTS, LISTED, Endpoint
 from rapidpro_integration.sandbox.errors import (
     ApiError,
@@ -17,6 +18,7 @@ from rapidpro_integration.sandbox.errors import (
     ServerFailure,
     Throttled,
 )
+from rapidpro_integration.sandbox.exports import export
 from rapidpro_integration.sandbox.filters import place_in
 from rapidpro_integration.sandbox.messages import (
     HTML,
@@ -165,11 +167,9 @@ class _Exchange:
         if name in ("workspace", "org"):
             return workspace.describe()
         if name == "definitions":
-            return export(workspace, params.all("flow"), params.last("dependencies"))
+            return export(workspace, params.all("flow"), params.all("campaign"), params.last("dependencies"))
         if name == "statistics":
-            return {"results": []}
-        if name == "archives":
-            return {"count": 0, "next": None, "previous": None, "results": []}
+            return statistics(workspace, params)
         if name == "flows" and workspace.flows_broken:
             raise ServerFailure("a flow's facts are null")
         return self._list(workspace)
@@ -180,6 +180,8 @@ class _Exchange:
         rows = self.store.rows(workspace, self.route.name)
         for keep in endpoint.filters:
             rows = keep(params, rows)
+        if self.route.name == "archives":
+            return offset_page(rows, params, self.request.url)
         order = endpoint.order_for(params)
         place = place_in(order)
         if order != endpoint.order:

@@ -157,3 +157,84 @@ async def test_a_window_of_time_keeps_both_of_its_bounds(ask: Ask, endpoint: str
 
     assert window == [row for row in everything if oldest <= row[key] <= newest]
     assert len(window) >= 41
+
+
+async def test_campaign_events_are_filtered_by_the_campaigns_uuid_or_name(ask: Ask) -> None:
+    campaign = bodies("campaigns")[0]
+    by_uuid = await listed(ask, f"campaign_events.json?campaign={campaign['uuid']}")
+
+    assert len(by_uuid) == 5
+    assert {row["campaign"]["uuid"] for row in by_uuid} == {campaign["uuid"]}
+    assert by_uuid == await listed(ask, f"campaign_events.json?campaign={quote(campaign['name'])}")
+    assert await listed(ask, "campaign_events.json?campaign=nope") == []
+    assert await listed(ask, f"campaigns.json?uuid={campaign['uuid']}") == [campaign]
+
+
+async def test_resthooks_are_read_by_name_and_either_way_round(ask: Ask) -> None:
+    for endpoint in ("resthook_subscribers", "resthook_events"):
+        rows = await listed(ask, f"{endpoint}.json?resthook=new-registration")
+        assert {row["resthook"] for row in rows} == {"new-registration"}
+        assert await listed(ask, f"{endpoint}.json?resthook=nope") == []
+    assert [row["id"] for row in await listed(ask, "resthook_subscribers.json?id=2")] == [2]
+    assert len(await listed(ask, "resthooks.json")) == 3
+
+
+async def test_users_are_filtered_by_repeated_parameters(ask: Ask) -> None:
+    users = {body["role"]: body for body in bodies("users")}
+    admin, editor = users["administrator"], users["editor"]
+    both = sorted([admin["uuid"], editor["uuid"]])
+
+    for query in (
+        "role=administrator&role=editor",
+        f"email={admin['email']}&email={editor['email']}",
+        f"uuid={admin['uuid']}&uuid={editor['uuid']}",
+    ):
+        assert sorted(row["uuid"] for row in await listed(ask, f"users.json?{query}")) == both
+    assert await listed(ask, "users.json?role=nope") == []
+    assert (await ask(f"users.json?uuid={admin['uuid']}&uuid=x", "national")).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "value"),
+    [
+        ("channels.json?address=4040", "address", "4040"),
+        ("fields.json?key=village", "key", "village"),
+        ("globals.json?key=helpline", "key", "helpline"),
+    ],
+)
+async def test_short_lists_are_filtered_by_what_names_a_row(ask: Ask, path: str, key: str, value: str) -> None:
+    assert [row[key] for row in await listed(ask, path)] == [value]
+
+
+@pytest.mark.parametrize("endpoint", ["contacts", "flow_starts", "globals", "resthooks", "runs", "tickets"])
+async def test_lists_in_order_of_change_can_be_turned_round(ask: Ask, endpoint: str) -> None:
+    newest = await listed(ask, f"{endpoint}.json")
+    oldest = await listed(ask, f"{endpoint}.json?reverse=1")
+
+    assert sorted(newest, key=str) == sorted(oldest, key=str)
+    moments = [row["modified_on"] for row in oldest]
+    assert moments[0] < moments[-1]
+    assert [row["modified_on"] for row in newest] == moments[::-1]
+
+
+@pytest.mark.parametrize("endpoint", ["messages", "broadcasts", "channel_events", "flows"])
+async def test_other_lists_ignore_the_wish_to_be_turned_round(ask: Ask, endpoint: str) -> None:
+    plain, asked = await ask(f"{endpoint}.json", "national"), await ask(f"{endpoint}.json?reverse=1", "national")
+
+    assert plain.json()["results"] == asked.json()["results"]
+
+
+async def test_a_campaigns_definition_brings_its_flows_unless_told_not_to(ask: Ask) -> None:
+    campaign, other = bodies("campaigns", "clinics")[:2]
+    url = f"definitions.json?campaign={campaign['uuid']}&campaign={other['uuid']}&campaign={UNKNOWN}"
+    whole = (await ask(url, "clinics")).json()
+    alone = (await ask(f"{url}&dependencies=none", "clinics")).json()
+
+    assert {one["uuid"] for one in whole["campaigns"]} == {campaign["uuid"], other["uuid"]}
+    needed = {event["flow"]["uuid"] for one in whole["campaigns"] for event in one["events"] if "flow" in event}
+    assert needed
+    assert needed <= {flow["uuid"] for flow in whole["flows"]}
+    assert {one["name"] for one in whole["groups"]} >= {campaign["group"]["name"]}
+    assert alone["campaigns"] == whole["campaigns"]
+    assert alone["flows"] == alone["groups"] == alone["fields"] == []
+    assert (await ask("definitions.json?campaign=", "clinics")).status_code == 500
