@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from rapidpro_integration.sandbox.filters import (
     Filter,
     Order,
+    any_email,
     any_of,
     any_uuid,
     between,
     by_archive_type,
     by_archived,
     by_id,
+    by_period,
     by_type,
     by_uuid,
     careless_uuid,
@@ -50,16 +52,14 @@ class Endpoint:
 
     def order_for(self, params: Params) -> Order:
         """Return the order of the list that is asked for: the folder of sent messages has its own."""
-        return "sent_on" if self.has_folders and params.last("folder") == "sent" else self.order
+        return "sent_on" if self.has_folders and params.last("folder").lower() == "sent" else self.order
 
 
 _BY_CREATION, _BY_CHANGE = between("created_on"), between("modified_on")
 _WRITE, _WRITE_DELETE = ("POST",), ("POST", "DELETE")
 
 ENDPOINTS: Mapping[str, Endpoint] = {
-    "archives": Endpoint(
-        "archives of messages and runs", filters=(by_archive_type, is_exactly("period"), _BY_CREATION)
-    ),
+    "archives": Endpoint("archives of messages and runs", filters=(by_archive_type, by_period, _BY_CREATION)),
     "boundaries": Endpoint("administrative boundaries", order="osm_id", listed=False),
     "broadcasts": Endpoint("broadcasts", _WRITE, filters=(by_uuid, by_id, _BY_CREATION)),
     "campaigns": Endpoint("campaigns", _WRITE, filters=(by_uuid,)),
@@ -71,8 +71,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
         _WRITE_DELETE,
         "modified_on",
         (by_uuid, contact_filters, _BY_CHANGE),
-        ("uuid", "urn", "group", "deleted"),
-        "v2.contacts",
+        scope="v2.contacts",
         reversible=True,
     ),
     "contact_actions": Endpoint("actions on contacts", _WRITE, reads=False),
@@ -120,7 +119,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     "tickets": Endpoint("tickets", order="modified_on", filters=(careless_uuid, of_contact), reversible=True),
     "ticket_actions": Endpoint("actions on tickets", _WRITE, reads=False),
     "topics": Endpoint("topics", _WRITE),
-    "users": Endpoint("users", filters=(any_uuid, any_of("email"), any_of("role"))),
+    "users": Endpoint("users", filters=(any_uuid, any_email, any_of("role"))),
     "workspace": Endpoint("the workspace"),
 }
 #: The order in which the root lists them.

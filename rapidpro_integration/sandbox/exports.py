@@ -3,19 +3,23 @@
 from collections.abc import Sequence
 
 from rapidpro_integration.sandbox.definitions import definition
-from rapidpro_integration.sandbox.errors import ServerFailure
+from rapidpro_integration.sandbox.errors import BadParam, ServerFailure
 from rapidpro_integration.sandbox.model import Json, Row, Workspace
 from rapidpro_integration.sandbox.params import as_uuid
 from rapidpro_integration.sandbox.plans import campaign_events, campaigns
 from rapidpro_integration.sandbox.script import Call
+
+_DEPENDENCIES = ("none", "flows", "all")
 
 
 def export(workspace: Workspace, flows: Sequence[str], campaign_uuids: Sequence[str], dependencies: str) -> Json:
     """Return the definitions of these flows and campaigns; "none" leaves out what they need, "flows" all but flows.
 
     Unknown UUIDs are left out in silence. What is needed comes before what needs it, so an asked flow comes last.
-    Raises: ServerFailure for a malformed UUID and for a flow without a revision, as in RapidPro.
+    Raises: ServerFailure for a malformed UUID and for a flow without a revision, as in RapidPro, and BadParam.
     """
+    if dependencies not in _DEPENDENCIES:
+        raise BadParam(f"dependencies must be one of {', '.join(_DEPENDENCIES)}")
     follow = dependencies != "none"
     asked = [_parsed(text) for text in campaign_uuids]
     planned = [row for row in campaigns(workspace.slug) if row.body["uuid"] in asked]
@@ -28,7 +32,7 @@ def export(workspace: Workspace, flows: Sequence[str], campaign_uuids: Sequence[
             _collect(workspace, flow_uuid, wanted, follow=follow)
     definitions = [definition(workspace.scripts[flow_uuid]) for flow_uuid in wanted]
     actions = [action for flow in definitions for node in flow["nodes"] for action in node["actions"]]
-    everything = dependencies not in {"none", "flows"}
+    everything = dependencies == "all"
     fields = [action["field"] | {"type": "text"} for action in actions if action["type"] == "set_contact_field"]
     fields += [event["relative_to"] | {"type": "datetime"} for one in events.values() for event in one]
     joined = [action["groups"] for action in actions if action["type"] == "add_contact_groups"]

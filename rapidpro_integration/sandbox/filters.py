@@ -49,9 +49,9 @@ def careless_uuid(params: Params, rows: Sequence[Row]) -> Sequence[Row]:
 
 
 def by_id(params: Params, rows: Sequence[Row]) -> Sequence[Row]:
-    """Keep the row of one number, which is validated."""
+    """Keep the row of one number, which is validated; zero counts as none."""
     wanted = params.integer("id")
-    return rows if wanted is None else [row for row in rows if row.id == wanted]
+    return [row for row in rows if row.id == wanted] if wanted else rows
 
 
 def is_exactly(name: str) -> Filter:
@@ -81,6 +81,12 @@ def by_archive_type(params: Params, rows: Sequence[Row]) -> Sequence[Row]:
     """Keep archives of messages or of runs, under either name of the parameter."""
     wanted = params.last("archive_type") or params.last("type")
     return [row for row in rows if row.body["archive_type"] == wanted] if wanted else rows
+
+
+def by_period(params: Params, rows: Sequence[Row]) -> Sequence[Row]:
+    """Keep daily or monthly archives; any other word is ignored."""
+    wanted = params.last("period")
+    return [row for row in rows if row.body["period"] == wanted] if wanted in ("daily", "monthly") else rows
 
 
 def manual_only(params: Params, rows: Sequence[Row]) -> Sequence[Row]:
@@ -140,10 +146,16 @@ def any_of(name: str) -> Filter:
     """Keep rows whose body has one of the repeated parameter's values."""
 
     def keep(params: Params, rows: Sequence[Row]) -> Sequence[Row]:
-        wanted = [value for value in params.all(name) if value]
+        wanted = params.all(name)
         return [row for row in rows if row.body[name] in wanted] if wanted else rows
 
     return keep
+
+
+def any_email(params: Params, rows: Sequence[Row]) -> Sequence[Row]:
+    """Keep users of any of the repeated addresses, in any case of letters."""
+    wanted = [email.casefold() for email in params.all("email")]
+    return [row for row in rows if row.body["email"].casefold() in wanted] if wanted else rows
 
 
 def any_uuid(params: Params, rows: Sequence[Row]) -> Sequence[Row]:
@@ -175,7 +187,7 @@ def message_filters(params: Params, rows: Sequence[Row]) -> Sequence[Row]:
     """Keep by contact, folder, label or broadcast; what names nothing keeps nothing."""
     rows = of_contact(params, rows)
     if folder := params.last("folder"):
-        shows = _FOLDERS.get(folder)
+        shows = _FOLDERS.get(folder.lower())
         rows = [row for row in rows if shows(row.body)] if shows else []
     if label := params.last("label"):
         rows = list(filter(_mentioning("labels", label), rows))
@@ -184,12 +196,12 @@ def message_filters(params: Params, rows: Sequence[Row]) -> Sequence[Row]:
 
 
 def _mentioning(key: str, asked: str) -> Callable[[Row], bool]:
-    """Return whether a row mentions, under this key, the thing of this UUID or of this name in any case of letters."""
-    wanted, name = as_uuid(asked), asked.casefold()
+    """Return whether a row mentions, under this key, the thing of this UUID or of exactly this name."""
+    wanted = as_uuid(asked)
 
     def mentions(row: Row) -> bool:
         mentioned = row.body[key]
         ones = mentioned if isinstance(mentioned, list) else [mentioned]
-        return any(one["uuid"] == wanted or one["name"].casefold() == name for one in ones)
+        return any(one["uuid"] == wanted or one["name"] == asked for one in ones)
 
     return mentions

@@ -41,7 +41,7 @@ def _broadcast(workspace: Workspace, dice: random.Random, number: int) -> Row:
     created = _before(dice, hours=13 * number + 1)
     groups = [mention(row.body) for row in workspace.tables["groups"] if not row.body["system"]]
     people = dice.sample(reachable(slug), dice.randint(0, 3))
-    wording = dice.randrange(2)
+    wording = dice.randrange(3)
     languages = workspace.languages[: dice.randint(1, 2)]
     total = dice.randint(5, 900)
     status = ("queued", "started", "completed")[min(number, 2)] if number % 29 != 28 else "failed"
@@ -52,14 +52,25 @@ def _broadcast(workspace: Workspace, dice: random.Random, number: int) -> Row:
         "urns": [f"tel:{SIZES[slug].phone_prefix}{2_000_000 + number}"] if number % 9 == 4 else [],
         "contacts": [mention(contact) for contact in people],
         "groups": dice.sample(groups, dice.randint(0 if people else 1, 2)),
-        "text": {language: PHRASES[language].sent[wording] for language in languages},
-        "attachments": {language: [] for language in languages},
-        "quick_replies": {language: [] for language in languages},
+        "text": {language: _sent(language, wording) for language in languages},
+        "attachments": {
+            language: [f"image/jpeg:{_photo(slug, number)['url']}"] if number % 17 == 8 else []
+            for language in languages
+        },
+        "quick_replies": {
+            language: [{"text": word} for word in PHRASES[language].yes_no] if wording == 1 else []
+            for language in languages
+        },
         "base_language": workspace.languages[0],
         "created_on": stamp(created),
         "id": number + 1,
     }
     return Row(number + 1, created, created, body)
+
+
+def _sent(language: str, wording: int) -> str:
+    sent = PHRASES[language].sent
+    return sent[wording % len(sent)]
 
 
 @cache
@@ -86,7 +97,7 @@ def _message(workspace: Workspace, dice: random.Random, number: int, script: Scr
     sent_after = timedelta(seconds=dice.randint(1, 5400), microseconds=dice.randrange(10**6))
     status = dice.choices(_OUTGOING, _OUTGOING_WEIGHTS)[0] if outgoing else "handled"
     sent = min(NOW, created + sent_after) if status in SENT else None
-    modified = sent or created + timedelta(seconds=2)
+    modified = sent or min(NOW, created + timedelta(seconds=2))
     archived = kind == "written" and number % 12 == 5
     labels = [mention(row.body) for row in workspace.tables["labels"]]
     body: Json = {
@@ -103,7 +114,7 @@ def _message(workspace: Workspace, dice: random.Random, number: int, script: Scr
         "labels": dice.sample(labels, dice.randint(1, 2)) if not outgoing and dice.random() < 0.3 else [],
         "flow": {"uuid": script.flow_uuid, "name": script.name} if kind in ("asked", "answered") else None,
         "attachments": [_photo(slug, number)] if not outgoing and number % 15 == 7 else [],
-        "quick_replies": [],
+        "quick_replies": past[0].body["quick_replies"][workspace.languages[0]] if past else [],
         "created_on": stamp(created),
         "sent_on": stamp(sent) if sent else None,
         "modified_on": stamp(modified),

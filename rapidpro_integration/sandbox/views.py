@@ -167,7 +167,8 @@ class _Exchange:
         if name in ("workspace", "org"):
             return workspace.describe()
         if name == "definitions":
-            return export(workspace, params.all("flow"), params.all("campaign"), params.last("dependencies"))
+            dependencies = params.last("dependencies") if "dependencies" in params.names() else "all"
+            return export(workspace, params.all("flow"), params.all("campaign"), dependencies)
         if name == "statistics":
             return statistics(workspace, params)
         if name == "flows" and workspace.flows_broken:

@@ -44,6 +44,8 @@ async def test_archives_are_filtered_by_type_period_and_first_day(ask: Ask) -> N
         kept = (await read(ask, f"archives.json?limit=1000&{query}"))["results"]
         assert kept == [row for row in everything if holds(row)]
         assert 0 < len(kept) < len(everything)
+    assert (await read(ask, "archives.json?period=weekly&limit=1000"))["results"] == everything
+    assert (await read(ask, "archives.json?type=nope"))["count"] == 0
     assert (await read(ask, "archives.json?before=yesterday"))["count"] == 0
 
 

@@ -139,7 +139,7 @@ def test_an_export_brings_what_the_flow_needs() -> None:
     wanted, child = by_name["تسجيل أم جديدة (Registration)"], by_name["المتابعة أثناء الحمل"]
 
     alone = export(workspace, [wanted], [], "none")
-    together = export(workspace, [wanted, wanted], [], "")
+    together = export(workspace, [wanted, wanted], [], "all")
     flows_only = export(workspace, [wanted], [], "flows")
 
     assert [flow["uuid"] for flow in alone["flows"]] == [wanted]

@@ -45,6 +45,7 @@ async def test_each_folder_shows_its_messages(ask: Ask, folder: str, directions:
     assert {row["direction"] for row in rows} == directions
     assert {row["status"] for row in rows} == statuses
     assert {row["archived"] for row in rows} == {folder == "archived"}
+    assert rows == await listed(ask, f"messages.json?folder={folder.upper()}")
     if folder in ("inbox", "flows"):
         assert {row["flow"] is None for row in rows} == {folder == "inbox"}
 
@@ -134,6 +135,15 @@ async def test_tickets_and_channel_events_are_filtered_by_contact(ask: Ask) -> N
         assert rows == [body for body in bodies(endpoint) if body["contact"] == contact]
 
 
+async def test_filters_of_contacts_go_together(ask: Ask) -> None:
+    contact = next(body for body in bodies("contacts") if body["groups"])
+    uuid, group = contact["uuid"], contact["groups"][0]["uuid"]
+
+    assert await listed(ask, f"contacts.json?uuid={uuid}&group={group}&deleted=false") == [contact]
+    assert await listed(ask, f"contacts.json?uuid={uuid}&group={UNKNOWN}") == []
+    assert await listed(ask, f"contacts.json?uuid={uuid}&deleted=true") == []
+
+
 async def test_deleted_contacts_are_listed_only_when_asked_for(ask: Ask) -> None:
     living, deleted = await listed(ask, "contacts.json"), await listed(ask, "contacts.json?deleted=true")
 
@@ -167,6 +177,7 @@ async def test_campaign_events_are_filtered_by_the_campaigns_uuid_or_name(ask: A
     assert {row["campaign"]["uuid"] for row in by_uuid} == {campaign["uuid"]}
     assert by_uuid == await listed(ask, f"campaign_events.json?campaign={quote(campaign['name'])}")
     assert await listed(ask, "campaign_events.json?campaign=nope") == []
+    assert {row["archived"] for row in await listed(ask, "campaigns.json")} == {False}
     assert await listed(ask, f"campaigns.json?uuid={campaign['uuid']}") == [campaign]
 
 
@@ -186,7 +197,7 @@ async def test_users_are_filtered_by_repeated_parameters(ask: Ask) -> None:
 
     for query in (
         "role=administrator&role=editor",
-        f"email={admin['email']}&email={editor['email']}",
+        f"email={admin['email'].upper()}&email={editor['email']}",
         f"uuid={admin['uuid']}&uuid={editor['uuid']}",
     ):
         assert sorted(row["uuid"] for row in await listed(ask, f"users.json?{query}")) == both
@@ -238,3 +249,11 @@ async def test_a_campaigns_definition_brings_its_flows_unless_told_not_to(ask: A
     assert alone["campaigns"] == whole["campaigns"]
     assert alone["flows"] == alone["groups"] == alone["fields"] == []
     assert (await ask("definitions.json?campaign=", "clinics")).status_code == 500
+
+
+@pytest.mark.parametrize("dependencies", ["", "some"])
+async def test_an_unknown_wish_for_dependencies_is_a_400(ask: Ask, dependencies: str) -> None:
+    response = await ask(f"definitions.json?dependencies={dependencies}", "clinics")
+
+    assert response.status_code == 400
+    assert response.json() == {"detail": "dependencies must be one of none, flows, all"}
