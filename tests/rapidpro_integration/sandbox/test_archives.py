@@ -61,6 +61,14 @@ async def test_an_offset_beyond_the_end_is_an_empty_page(ask: Ask) -> None:
     assert "offset=99750" in page["previous"]
 
 
+async def test_a_page_that_ends_with_the_last_row_has_no_next(ask: Ask) -> None:
+    count = (await read(ask, "archives.json"))["count"]
+    whole, short = await read(ask, f"archives.json?limit={count}"), await read(ask, f"archives.json?limit={count - 1}")
+
+    assert (len(whole["results"]), whole["next"]) == (count, None)
+    assert (await read(ask, short["next"]))["results"] == whole["results"][-1:]
+
+
 async def test_a_workspace_without_archives_counts_none(ask: Ask) -> None:
     assert await read(ask, "archives.json", "empty") == {"count": 0, "next": None, "previous": None, "results": []}
 

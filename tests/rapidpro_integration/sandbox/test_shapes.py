@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rapidpro_integration.sandbox.endpoints import ENDPOINTS
+from rapidpro_integration.sandbox.paging import Cursor
 from tests.rapidpro_integration.sandbox.conftest import Ask
 from tests.rapidpro_integration.sandbox.recorded import shape_differences
 
@@ -82,3 +83,12 @@ async def test_boundaries_are_in_the_order_of_their_numbers_as_text(ask: Ask) ->
     assert len(set(numbers)) == len(numbers)
     assert {row["level"] for row in rows} == {0, 1, 2}
     assert {row["parent"]["osm_id"] for row in rows if row["parent"]} <= set(numbers)
+
+
+async def test_a_cursor_of_boundaries_points_behind_a_number_as_text(ask: Ask) -> None:
+    rows = (await ask("boundaries.json", "national")).json()["results"]
+    cursor = Cursor(position=rows[4]["osm_id"]).encode()
+    page = (await ask("boundaries.json", "national", params={"cursor": cursor})).json()
+
+    assert page["results"] == rows[5:]
+    assert page["previous"] is not None
