@@ -25,7 +25,12 @@ type App = Callable[[Scope, Receive, Send], Awaitable[None]]
 access_log = logging.getLogger("rapidpro_integration.sandbox.access")
 
 #: Names that may be logged; any other name could itself be something private.
-_LOGGED_PARAMS = frozenset({"after", "archived", "before", "cursor", "dependencies", "flow", "name", "type", "uuid"})
+_LOGGED_PARAMS = frozenset({
+    "after", "archive_type", "archived", "before", "broadcast", "campaign", "contact", "cursor", "deleted",
+    "dependencies", "flow", "folder", "group", "id", "key", "label", "limit", "name", "offset",
+    "paths", "period", "resthook", "responded", "reverse", "role", "since", "type", "until",
+    "urn", "uuid",
+})  # fmt: skip
 _SLOW_CHUNK_BYTES = 512
 
 

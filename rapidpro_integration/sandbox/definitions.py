@@ -1,10 +1,8 @@
-"""Flow definitions of spec 14 made from scripts, and the export that definitions.json answers with."""
+"""Flow definitions of spec 14 made from scripts."""
 
 from collections.abc import Sequence
 
-from rapidpro_integration.sandbox.errors import ServerFailure
-from rapidpro_integration.sandbox.model import Json, Workspace
-from rapidpro_integration.sandbox.params import as_uuid
+from rapidpro_integration.sandbox.model import Json
 from rapidpro_integration.sandbox.script import (
     Ask,
     Call,
@@ -180,50 +178,3 @@ def _only_test(draft: _Draft, uuid: str, texts: Sequence[Text], operand: str, ex
         "categories": categories,
         "default_category_uuid": categories[-1]["uuid"],
     }
-
-
-def export(workspace: Workspace, asked: Sequence[str], dependencies: str) -> Json:
-    """Return what definitions.json answers; "none" leaves out the flows, groups and fields that the asked ones need.
-
-    Unknown flows are left out in silence. The asked flow comes last, after what it needs.
-    Raises: ServerFailure for a malformed UUID and for a flow without a revision, as in RapidPro.
-    """
-    wanted: list[str] = []
-    for text in asked:
-        flow_uuid = as_uuid(text)
-        if flow_uuid is None:
-            raise ServerFailure("the definition of a malformed UUID was asked")
-        if any(row.body["uuid"] == flow_uuid for row in workspace.tables["flows"]):
-            _collect(workspace, flow_uuid, wanted, follow=dependencies != "none")
-    flows = [definition(workspace.scripts[flow_uuid]) for flow_uuid in wanted]
-    actions = [action for flow in flows for node in flow["nodes"] for action in node["actions"]]
-    if dependencies in {"none", "flows"}:
-        actions = []
-    fields = [action["field"] | {"type": "text"} for action in actions if action["type"] == "set_contact_field"]
-    joined = [action["groups"] for action in actions if action["type"] == "add_contact_groups"]
-    groups = [group | {"query": None} for together in joined for group in together]
-    return {
-        "version": "13",
-        "site": "https://sandbox.example",
-        "flows": flows,
-        "campaigns": [],
-        "triggers": [],
-        "fields": _each_once(fields),
-        "groups": _each_once(groups),
-    }
-
-
-def _collect(workspace: Workspace, flow_uuid: str, wanted: list[str], *, follow: bool) -> None:
-    if flow_uuid in wanted:
-        return
-    script = workspace.scripts.get(flow_uuid)
-    if script is None:
-        raise ServerFailure("the flow has no revision")
-    wanted.insert(0, flow_uuid)
-    for step in script.steps if follow else ():
-        if isinstance(step, Call):
-            _collect(workspace, step.flow_uuid, wanted, follow=True)
-
-
-def _each_once(items: Sequence[Json]) -> list[Json]:
-    return list({item["name"]: item for item in items}.values())

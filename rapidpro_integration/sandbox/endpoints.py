@@ -1,17 +1,31 @@
 """The endpoints of API v2 in one table: order, filters, methods, throttle scope."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from operator import ge, le
-from typing import Literal
 
-from rapidpro_integration.sandbox.errors import ServerFailure
-from rapidpro_integration.sandbox.model import Json, Row
-from rapidpro_integration.sandbox.params import Params, as_moment, as_uuid
-
-type Filter = Callable[[Params, Sequence[Row]], Sequence[Row]]
-type Order = Literal["created_on", "modified_on"]
+from rapidpro_integration.sandbox.filters import (
+    Filter,
+    Order,
+    any_email,
+    any_of,
+    any_uuid,
+    between,
+    by_archive_type,
+    by_archived,
+    by_id,
+    by_period,
+    by_type,
+    by_uuid,
+    careless_uuid,
+    contact_filters,
+    is_exactly,
+    manual_only,
+    message_filters,
+    of_campaign,
+    of_contact,
+    run_filters,
+)
+from rapidpro_integration.sandbox.params import Params
 
 
 @dataclass(frozen=True)
@@ -27,6 +41,7 @@ class Endpoint:
     reads: bool = True
     listed: bool = True
     reversible: bool = False
+    has_folders: bool = False
     #: The kind of thing, as RapidPro's messages name it.
     model: str = ""
 
@@ -35,158 +50,76 @@ class Endpoint:
         """Return the Allow header's methods; HEAD is stated and refused, as in RapidPro."""
         return ["GET", *self.writes, "HEAD", "OPTIONS"] if self.reads else [*self.writes, "OPTIONS"]
 
-
-def moment_of(order: Order) -> Callable[[Row], datetime]:
-    """Return how a row's place in this order is read."""
-    return (lambda row: row.created_on) if order == "created_on" else (lambda row: row.modified_on)
-
-
-def _between(order: Order) -> Filter:
-    """Keep rows between `after` and `before`, both inclusive; a malformed date silently keeps none."""
-    moment = moment_of(order)
-
-    def keep(params: Params, rows: Sequence[Row]) -> Sequence[Row]:
-        for name, holds in (("before", le), ("after", ge)):
-            if text := params.last(name):
-                limit = as_moment(text)
-                rows = [row for row in rows if holds(moment(row), limit)] if limit else []
-        return rows
-
-    return keep
+    def order_for(self, params: Params) -> Order:
+        """Return the order of the list that is asked for: the folder of sent messages has its own."""
+        return "sent_on" if self.has_folders and params.last("folder").lower() == "sent" else self.order
 
 
-def _uuid(params: Params, rows: Sequence[Row]) -> Sequence[Row]:
-    wanted = params.uuid("uuid")
-    return rows if wanted is None else [row for row in rows if row.body["uuid"] == wanted]
-
-
-def _careless_uuid(params: Params, rows: Sequence[Row]) -> Sequence[Row]:
-    """Keep by a UUID that RapidPro gives to its database unseen: empty is ignored, malformed is a 500."""
-    text = params.last("uuid")
-    if text and as_uuid(text) is None:
-        raise ServerFailure("a malformed UUID reached the database")
-    return [row for row in rows if row.body["uuid"] == as_uuid(text)] if text else rows
-
-
-def _integer_id(params: Params, rows: Sequence[Row]) -> Sequence[Row]:
-    wanted = params.integer("id")
-    return rows if wanted is None else [row for row in rows if row.id == wanted]
-
-
-def _is(name: str) -> Filter:
-    """Keep rows whose body has exactly this text; letter case is ignored for names only."""
-
-    def keep(params: Params, rows: Sequence[Row]) -> Sequence[Row]:
-        text = params.last(name)
-        fold = str.casefold if name == "name" else str
-        return [row for row in rows if fold(row.body[name] or "") == fold(text)] if text else rows
-
-    return keep
-
-
-def _archived(params: Params, rows: Sequence[Row]) -> Sequence[Row]:
-    wanted = params.flag("archived")
-    return rows if wanted is None else [row for row in rows if row.body["archived"] is wanted]
-
-
-def _type(params: Params, rows: Sequence[Row]) -> Sequence[Row]:
-    """Keep one type; an unknown one keeps nothing, not even the flows whose own type is null."""
-    wanted = params.last("type")
-    return [row for row in rows if row.body["type"] == wanted] if wanted else rows
-
-
-def _manual_only(params: Params, rows: Sequence[Row]) -> Sequence[Row]:
-    if not params.flag("manual_only"):
-        return rows
-    return [row for row in rows if row.body["query"] is None and not row.body["system"]]
-
-
-def _run_filters(params: Params, rows: Sequence[Row]) -> Sequence[Row]:
-    flow_uuid = params.uuid("flow")
-    if flow_uuid is not None:
-        rows = [row for row in rows if row.body["flow"]["uuid"] == flow_uuid]
-    if contact := params.last("contact"):
-        rows = [row for row in rows if row.body["contact"]["uuid"] == as_uuid(contact)]
-    if params.flag("responded"):
-        rows = [row for row in rows if row.body["responded"]]
-    if params.flag("paths") is False:
-        rows = [_without_path(row) for row in rows]
-    return rows
-
-
-def _without_path(row: Row) -> Row:
-    body: Json = row.body | {"path": None}
-    return Row(row.id, row.created_on, row.modified_on, body)
-
-
-def _contact_filters(params: Params, rows: Sequence[Row]) -> Sequence[Row]:
-    if params.flag("expand_urns"):
-        raise ServerFailure("expanding URNs needs mailroom")
-    if params.flag("deleted"):
-        return []
-    if urn := params.last("urn"):
-        rows = [row for row in rows if urn in row.body["urns"]]
-    if group := params.last("group"):
-        rows = [row for row in rows if any(group in (one["uuid"], one["name"]) for one in row.body["groups"])]
-    return rows
-
-
-_BY_CREATION, _BY_CHANGE = _between("created_on"), _between("modified_on")
+_BY_CREATION, _BY_CHANGE = between("created_on"), between("modified_on")
 _WRITE, _WRITE_DELETE = ("POST",), ("POST", "DELETE")
 
 ENDPOINTS: Mapping[str, Endpoint] = {
-    "archives": Endpoint("archives of messages and runs"),
-    "boundaries": Endpoint("administrative boundaries", listed=False),
-    "broadcasts": Endpoint("broadcasts", _WRITE, filters=(_uuid, _integer_id, _BY_CREATION)),
-    "campaigns": Endpoint("campaigns", _WRITE, filters=(_uuid,)),
-    "campaign_events": Endpoint("campaign events", _WRITE_DELETE, filters=(_uuid,)),
-    "channels": Endpoint("channels", filters=(_uuid, _is("address"))),
-    "channel_events": Endpoint("channel events", filters=(_integer_id, _BY_CREATION), listed=False),
+    "archives": Endpoint("archives of messages and runs", filters=(by_archive_type, by_period, _BY_CREATION)),
+    "boundaries": Endpoint("administrative boundaries", order="osm_id", listed=False),
+    "broadcasts": Endpoint("broadcasts", _WRITE, filters=(by_uuid, by_id, _BY_CREATION)),
+    "campaigns": Endpoint("campaigns", _WRITE, filters=(by_uuid,)),
+    "campaign_events": Endpoint("campaign events", _WRITE_DELETE, filters=(by_uuid, of_campaign)),
+    "channels": Endpoint("channels", filters=(by_uuid, is_exactly("address"))),
+    "channel_events": Endpoint("channel events", filters=(by_id, of_contact, _BY_CREATION), listed=False),
     "contacts": Endpoint(
         "contacts",
         _WRITE_DELETE,
         "modified_on",
-        (_uuid, _contact_filters, _BY_CHANGE),
-        ("uuid", "urn", "group", "deleted"),
-        "v2.contacts",
+        (by_uuid, contact_filters, _BY_CHANGE),
+        scope="v2.contacts",
         reversible=True,
     ),
     "contact_actions": Endpoint("actions on contacts", _WRITE, reads=False),
     "definitions": Endpoint("flow definitions", listed=False),
-    "fields": Endpoint("contact fields", _WRITE, filters=(_is("key"),)),
-    "flow_starts": Endpoint("flow starts", _WRITE, "modified_on", (_uuid, _BY_CHANGE), reversible=True),
-    "flows": Endpoint("flows", filters=(_uuid, _type, _archived, _BY_CHANGE)),
-    "globals": Endpoint("globals", _WRITE, "modified_on", (_is("key"), _BY_CHANGE), reversible=True),
+    "fields": Endpoint("contact fields", _WRITE, filters=(is_exactly("key"),)),
+    "flow_starts": Endpoint("flow starts", _WRITE, "modified_on", (by_uuid, _BY_CHANGE), reversible=True),
+    "flows": Endpoint("flows", filters=(by_uuid, by_type, by_archived, _BY_CHANGE)),
+    "globals": Endpoint("globals", _WRITE, "modified_on", (is_exactly("key"), _BY_CHANGE), reversible=True),
     "groups": Endpoint(
         "contact groups",
         _WRITE_DELETE,
         "created_on",
-        (_uuid, _is("name"), _manual_only),
+        (by_uuid, is_exactly("name"), manual_only),
         ("uuid", "name"),
         model="ContactGroup",
     ),
-    "labels": Endpoint("labels", _WRITE_DELETE, "created_on", (_uuid, _is("name")), ("uuid", "name"), model="Label"),
+    "labels": Endpoint(
+        "labels", _WRITE_DELETE, "created_on", (by_uuid, is_exactly("name")), ("uuid", "name"), model="Label"
+    ),
     "media": Endpoint("media", _WRITE, reads=False),
-    "messages": Endpoint("messages", _WRITE, filters=(_uuid, _integer_id, _BY_CREATION), scope="v2.messages"),
+    "messages": Endpoint(
+        "messages",
+        _WRITE,
+        "created_on",
+        (by_uuid, by_id, message_filters, _BY_CREATION),
+        ("contact", "folder", "label", "broadcast"),
+        "v2.messages",
+        has_folders=True,
+    ),
     "message_actions": Endpoint("actions on messages", _WRITE, reads=False),
     "org": Endpoint("the workspace, by its old name", listed=False),
-    "resthooks": Endpoint("resthooks", order="modified_on"),
-    "resthook_events": Endpoint("resthook events"),
-    "resthook_subscribers": Endpoint("resthook subscribers", _WRITE_DELETE, filters=(_integer_id,)),
+    "resthooks": Endpoint("resthooks", order="modified_on", reversible=True),
+    "resthook_events": Endpoint("resthook events", filters=(is_exactly("resthook"),)),
+    "resthook_subscribers": Endpoint("resthook subscribers", _WRITE_DELETE, filters=(by_id, is_exactly("resthook"))),
     "runs": Endpoint(
         "flow runs",
         (),
         "modified_on",
-        (_uuid, _integer_id, _run_filters, _BY_CHANGE),
+        (by_uuid, by_id, run_filters, _BY_CHANGE),
         ("contact", "flow"),
         "v2.runs",
         reversible=True,
     ),
     "statistics": Endpoint("daily statistics", listed=False),
-    "tickets": Endpoint("tickets", order="modified_on", filters=(_careless_uuid,), reversible=True),
+    "tickets": Endpoint("tickets", order="modified_on", filters=(careless_uuid, of_contact), reversible=True),
     "ticket_actions": Endpoint("actions on tickets", _WRITE, reads=False),
     "topics": Endpoint("topics", _WRITE),
-    "users": Endpoint("users", filters=(_uuid, _is("email"), _is("role"))),
+    "users": Endpoint("users", filters=(any_uuid, any_email, any_of("role"))),
     "workspace": Endpoint("the workspace"),
 }
 #: The order in which the root lists them.

@@ -21,11 +21,15 @@ class Row:
     created_on: datetime
     modified_on: datetime
     body: Json
+    #: When a message left; None for all that did not, and for rows of other lists.
+    sent_on: datetime | None = None
+    #: True for a contact that only `deleted=true` lists.
+    deleted: bool = False
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """One workspace and all it holds; `tables` are keyed by endpoint, newest first."""
+    """One workspace; `tables` are its flows and its shorter lists by endpoint, newest first."""
 
     slug: str
     uuid: str
@@ -65,3 +69,13 @@ def stamp(moment: datetime) -> str:
 def newest_first(rows: Sequence[Row]) -> tuple[Row, ...]:
     """Return the rows in the order of most lists: by creation, then by id, both descending."""
     return tuple(sorted(rows, key=lambda row: (row.created_on, row.id), reverse=True))
+
+
+def last_modified_first(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Return the rows in the order of the lists that follow the last change, newest first."""
+    return tuple(sorted(rows, key=lambda row: (row.modified_on, row.id), reverse=True))
+
+
+def precise(moment: datetime) -> str:
+    """Return the moment as the inside of a run has it: always with six decimals."""
+    return f"{moment:%Y-%m-%dT%H:%M:%S.%fZ}"

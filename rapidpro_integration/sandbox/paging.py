@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import takewhile
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from rapidpro_integration.sandbox.errors import InvalidCursor, ServerFailure
@@ -16,7 +17,8 @@ from rapidpro_integration.sandbox.model import Row
 PAGE_SIZE = 250
 MAX_OFFSET = 100_000
 
-type Position = Callable[[Row], datetime]
+#: How a row's place is read: a moment, or text where a list is ordered by text.
+type Position = Callable[[Row], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +80,16 @@ class Page:
 
 
 def cut_page(
-    rows: Sequence[Row], cursor: Cursor, position: Position, *, ascending: bool = False, size: int = PAGE_SIZE
+    rows: Sequence[Row],
+    cursor: Cursor,
+    position: Position,
+    *,
+    ascending: bool = False,
+    by_text: bool = False,
+    size: int = PAGE_SIZE,
 ) -> Page:
     """Return the page where the cursor points; `rows` are in list order already."""
-    at = cursor.moment()
+    at = cursor.position if by_text else cursor.moment()
     walk = list(reversed(rows)) if cursor.reverse else rows
     if at is not None:
         onward = cursor.reverse == ascending
@@ -140,8 +148,16 @@ def _text(row: Row, position: Position) -> str:
 
 
 def with_cursor(url: str, cursor: Cursor) -> str:
-    """Return the address with this cursor: every parameter is kept, empty ones too, sorted by name."""
+    """Return the address with this cursor."""
+    return with_params(url, cursor=cursor.encode())
+
+
+def with_params(url: str, **changes: str | int | None) -> str:
+    """Return the address with these parameters, None removing one: all others are kept, empty ones too, sorted."""
     parts = urlsplit(url)
     query = parse_qs(parts.query, keep_blank_values=True)
-    query["cursor"] = [cursor.encode()]
+    for name, value in changes.items():
+        query.pop(name, None)
+        if value is not None:
+            query[name] = [str(value)]
     return urlunsplit(parts._replace(query=urlencode(sorted(query.items()), doseq=True)))

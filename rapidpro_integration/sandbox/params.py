@@ -43,15 +43,26 @@ class Params:
 
         Raises: BadParam for anything but a UUID, empty text included, and for more than 100 values.
         """
+        uuids = self.uuids(name, only=1)
+        return uuids[0] if uuids else None
+
+    def uuids(self, name: str, only: int = MAX_VALUES) -> list[str] | None:
+        """Return the first `only` values as canonical UUIDs, None if the parameter is absent.
+
+        Raises: BadParam for anything but UUIDs, empty text included, and for more than 100 values.
+        """
         values = self.all(name)
         if not values:
             return None
         if len(values) > MAX_VALUES:
             raise BadParam(f"Param '{name}' can have a maximum of {MAX_VALUES} values.")
-        canonical = as_uuid(values[0])
-        if canonical is None:
-            raise BadParam(f"Param '{name}': {values[0]} is not a valid UUID.")
-        return canonical
+        uuids = []
+        for value in values[:only]:
+            canonical = as_uuid(value)
+            if canonical is None:
+                raise BadParam(f"Param '{name}': {value} is not a valid UUID.")
+            uuids.append(canonical)
+        return uuids
 
     def integer(self, name: str) -> int | None:
         """Return a whole number, None if the parameter is absent or empty."""

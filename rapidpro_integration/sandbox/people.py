@@ -1,118 +1,144 @@
-"""Contacts and runs of the three large workspaces, made when first asked for."""
+"""How much each large workspace holds, and its contacts, made when first asked for."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 
 from rapidpro_integration.sandbox.data import load
-from rapidpro_integration.sandbox.model import NOW, Json, Row, Workspace, stamp
-from rapidpro_integration.sandbox.script import Ask, Fetch, Script, result_key, stable_uuid
+from rapidpro_integration.sandbox.model import NOW, Json, Row, Workspace, last_modified_first, stamp
+from rapidpro_integration.sandbox.phrases import PHRASES
+from rapidpro_integration.sandbox.script import stable_uuid
 
-#: Workspace -> contacts, runs, telephone prefix. RapidPro archives old runs, so few of those counted are listed.
-_SIZES = {"clinics": (180, 640, "+96279"), "districts": (300, 900, "+22177"), "national": (600, 1500, "+97798")}
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How many rows a workspace's long lists have. RapidPro archives old runs and messages: few of them are listed."""
+
+    contacts: int
+    runs: int
+    flow_starts: int
+    messages: int
+    broadcasts: int
+    tickets: int
+    channel_events: int
+    phone_prefix: str
+
+
+#: By workspace; the small technical ones are not here, and have nothing of all this.
+SIZES: Mapping[str, Size] = {
+    "clinics": Size(180, 640, 40, 420, 18, 25, 30, "+96279"),
+    "districts": Size(300, 900, 251, 700, 40, 60, 80, "+22177"),
+    "national": Size(600, 1500, 720, 2100, 320, 280, 300, "+97798"),
+}
+DELETED = 14
 _GIVEN = ("Amina", "يوسف", "सीता", "Ousmane", "ሰላም", "សុខា", "Zoë", "Maryam", "गोपाल", "Ndeye", "خالد", "Li")
 _FAMILY = ("Diallo", "الخطيب", "थापा", "Sow", "Haile", "ចាន់", "O’Neil", "Haddad", "यादव", "Ba", "Nasser", "Wang")
+_VILLAGES = ("الرمثا", "Ndioum", "सिमलचौर", "ጎንደር ዙሪያ", "Kampong Thom", "Ain Janna", "Mbacké", "Jajarkot")
+_STATUSES = {29: "blocked", 31: "stopped", 37: "archived"}
 
 
-@dataclass(frozen=True)
-class People:
-    """The contacts and runs of one workspace, in list order: last modified first."""
+def dice_for(slug: str, what: str) -> random.Random:
+    """Return dice that fall the same for this list of this workspace at each start."""
+    return random.Random(f"{what} of {slug}")  # noqa: S311 - invented data, not a secret.
 
-    contacts: Sequence[Row]
-    runs: Sequence[Row]
+
+def mention(body: Json) -> Json:
+    """Return how one row mentions another: its UUID and name."""
+    return {"uuid": body["uuid"], "name": body["name"]}
 
 
 @cache
-def people(slug: str) -> People:
-    """Return the contacts and runs of a workspace; the small technical workspaces have none."""
-    if slug not in _SIZES:
-        return People((), ())
-    workspace = load()[slug]
-    dice = random.Random(f"people of {slug}")  # noqa: S311 - invented data, not a secret.
-    contact_count, run_count, prefix = _SIZES[slug]
-    contacts = [_contact(workspace, dice, number, prefix) for number in range(contact_count)]
-    flows = [
-        row.body for row in workspace.tables["flows"] if row.body["runs"]["completed"] and not row.body["archived"]
-    ]
-    playable = [flow for flow in flows if flow["uuid"] in workspace.scripts][:60]
-    # One flow is much busier than the others, so that its own runs fill more than a page.
-    weights = [len(playable) * 2 // 3, *[1] * (len(playable) - 1)]
-    runs = [
-        _run(workspace.scripts[dice.choices(playable, weights)[0]["uuid"]], dice, number, dice.choice(contacts).body)
-        for number in range(run_count)
-    ]
-    return People(_last_modified_first(contacts), _last_modified_first(runs))
+def contacts(slug: str) -> Sequence[Row]:
+    """Return a workspace's contacts, last modified first, the deleted ones among them."""
+    if slug not in SIZES:
+        return ()
+    workspace, dice, size = load()[slug], dice_for(slug, "contacts"), SIZES[slug]
+    groups = [mention(row.body) for row in workspace.tables["groups"] if not row.body["system"]]
+    flows = [mention(row.body) for row in workspace.tables["flows"] if row.body["runs"]["waiting"]]
+    living = [_contact(workspace, dice, number, groups, flows) for number in range(size.contacts)]
+    gone = [_deleted(slug, size.contacts + number) for number in range(DELETED)]
+    return last_modified_first([*living, *gone])
 
 
-def _last_modified_first(rows: Sequence[Row]) -> Sequence[Row]:
-    return sorted(rows, key=lambda row: (row.modified_on, row.id), reverse=True)
+@cache
+def reachable(slug: str) -> Sequence[Json]:
+    """Return the bodies of the contacts that can be written to."""
+    return [row.body for row in contacts(slug) if row.body["status"] == "active" and row.body["urns"]]
 
 
-def _contact(workspace: Workspace, dice: random.Random, number: int, prefix: str) -> Row:
+def _contact(
+    workspace: Workspace, dice: random.Random, number: int, groups: Sequence[Json], flows: Sequence[Json]
+) -> Row:
     created = NOW - timedelta(days=900 - number, minutes=7 * number)
     modified = created + timedelta(days=dice.randint(0, 200), microseconds=dice.randrange(10**6))
-    groups = [{"uuid": row.body["uuid"], "name": row.body["name"]} for row in workspace.tables["groups"]]
+    status = next((word for every, word in _STATUSES.items() if number % every == every - 1), "active")
+    active = status == "active"
     body: Json = {
         "uuid": stable_uuid(workspace.slug, "contact", number),
         "name": f"{dice.choice(_GIVEN)} {dice.choice(_FAMILY)}" if number % 17 else None,
-        "status": "active",
+        "status": status,
         "language": dice.choice((*workspace.languages, None)),
-        "urns": [f"tel:{prefix}{1_000_000 + number}"],
-        "groups": dice.sample(groups, dice.randint(0, 2)),
+        "urns": _urns(number, SIZES[workspace.slug].phone_prefix) if status != "blocked" else [],
+        "groups": dice.sample(groups, dice.randint(0, 2)) if active else [],
+        "notes": [_note(workspace, dice, created)] if number % 23 == 1 else [],
+        "fields": _fields(workspace, dice, created),
+        "flow": dice.choice(flows) if active and number % 19 == 3 else None,
+        "created_on": stamp(created),
+        "modified_on": stamp(modified),
+        "last_seen_on": stamp(created + (modified - created) * dice.random()) if dice.random() < 0.7 else None,
+        "blocked": status == "blocked",
+        "stopped": status == "stopped",
+    }
+    return Row(number + 1, created, modified, body)
+
+
+def _urns(number: int, prefix: str) -> list[str]:
+    telephone = f"tel:{prefix}{1_000_000 + number}"
+    if number % 11 == 5:
+        return [f"telegram:{700_000_000 + number}"]
+    return [telephone, f"whatsapp:{prefix[1:]}{1_000_000 + number}"] if number % 13 == 6 else [telephone]
+
+
+def _note(workspace: Workspace, dice: random.Random, created: datetime) -> Json:
+    author = workspace.tables["users"][0].body
+    return {
+        "text": dice.choice(PHRASES[workspace.languages[0]].notes),
+        "created_on": stamp(created + timedelta(minutes=90)),
+        "created_by": {"email": author["email"], "name": author["name"]},
+    }
+
+
+def _fields(workspace: Workspace, dice: random.Random, created: datetime) -> Json:
+    """Return a value for each field of the workspace; as in life, many are empty."""
+    values = {
+        "language_spoken": dice.choice(workspace.languages),
+        "village": dice.choice(_VILLAGES),
+        "children": str(dice.randint(0, 7)),
+        "birth_date": stamp(created.replace(microsecond=0) - timedelta(days=dice.randint(6_500, 22_000))),
+        "last_reminder": stamp(created + timedelta(days=dice.randint(1, 90))),
+    }
+    keys = [row.body["key"] for row in workspace.tables["fields"]]
+    return {key: values.get(key) if dice.random() < 0.6 else None for key in keys}
+
+
+def _deleted(slug: str, number: int) -> Row:
+    created = NOW - timedelta(days=700, minutes=7 * number)
+    modified = NOW - timedelta(days=5 * (number % DELETED) + 1, microseconds=number)
+    nothing = dict.fromkeys(("name", "status", "language"))
+    body: Json = {
+        "uuid": stable_uuid(slug, "contact", number),
+        **nothing,
+        "urns": [],
+        "groups": [],
         "notes": [],
-        "fields": {row.body["key"]: None for row in workspace.tables["fields"]},
+        "fields": {},
         "flow": None,
         "created_on": stamp(created),
         "modified_on": stamp(modified),
         "last_seen_on": None,
-        "blocked": False,
-        "stopped": False,
+        "blocked": None,
+        "stopped": None,
     }
-    return Row(number + 1, created, modified, body)
-
-
-def _run(script: Script, dice: random.Random, number: int, contact: Json) -> Row:
-    # Every fifth run shares its last change with the one before, as runs that expire together do.
-    created = NOW - timedelta(hours=number - number % 5, seconds=dice.randint(30, 3000))
-    modified = (
-        NOW - timedelta(hours=number - number % 5) if number % 5 < 2 else min(NOW, created + timedelta(minutes=4))
-    )
-    waiting = number % 13 == 0
-    asked = [(index, step) for index, step in enumerate(script.steps) if isinstance(step, Ask | Fetch)]
-    answered = asked[: dice.randint(0, len(asked))]
-    values = {}
-    for index, step in answered:
-        category = dice.choice(step.categories)[0]
-        values[result_key(step.result)] = {
-            "name": step.result,
-            "value": str(dice.randint(0, 90)) if category in ("Number", "رقم") else category.lower(),
-            "category": category,
-            "node": script.node_uuid(index, "wait" if isinstance(step, Ask) else ""),
-            "time": _precise(created + timedelta(seconds=20 * index)),
-        }
-    steps = range(answered[-1][0] + 1 if answered else 1)
-    urn = contact["urns"][0]
-    body: Json = {
-        "uuid": stable_uuid(script.flow_uuid, "run", number),
-        "flow": {"uuid": script.flow_uuid, "name": script.name},
-        "contact": {key: contact[key] for key in ("uuid", "name")}
-        | {"urn": urn, "urn_display": urn.removeprefix("tel:")},
-        "start": {"uuid": stable_uuid(script.flow_uuid, "start", number // 50)} if number % 3 == 0 else None,
-        "responded": any(isinstance(step, Ask) for _, step in answered),
-        "path": [{"node": script.node_uuid(n), "time": _precise(created + timedelta(seconds=20 * n))} for n in steps],
-        "values": values,
-        "created_on": stamp(created),
-        "modified_on": stamp(modified),
-        "exited_on": None if waiting else stamp(modified),
-        "exit_type": None
-        if waiting
-        else dice.choice(("completed", "completed", "completed", "expired", "interrupted")),
-        "id": number + 1,
-    }
-    return Row(number + 1, created, modified, body)
-
-
-def _precise(moment: object) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%S.%fZ}"
+    return Row(number + 1, created, modified, body, deleted=True)

@@ -114,8 +114,11 @@ def written_workspace(
 
 
 def other_tables(slug: str, country: str, labels: Sequence[str], groups: Sequence[str]) -> dict[str, Sequence[Row]]:
-    """Return every table of a workspace but flows, runs and contacts."""
-    fields = ("Language spoken", "Village", "Birth date", "Last reminder")
+    """Return the shorter lists of a workspace."""
+    fields = (
+        *(("Language spoken", "text"), ("Village", "text"), ("Birth date", "datetime"), ("Last reminder", "datetime")),
+        *(("Children", "number"), ("Province", "state")),
+    )
     people = (("Amina", "Diallo", "administrator"), ("Sami", "Haddad", "editor"), ("Maya", "Rai", "agent"))
     team = ref(slug, "team", "All Topics")
     return {
@@ -135,7 +138,7 @@ def other_tables(slug: str, country: str, labels: Sequence[str], groups: Sequenc
                 for place, name in enumerate(groups)
             ],
         ),
-        "fields": _table(slug, "", [_field(name) for name in fields]),
+        "fields": _table(slug, "", [_field(*field) for field in fields]),
         "globals": _table(
             slug,
             "",
@@ -151,6 +154,8 @@ def other_tables(slug: str, country: str, labels: Sequence[str], groups: Sequenc
             [
                 _channel("Short code", "4040", "twilio", country or None, None),
                 _channel("Clinic telephone", "+15550100", "android", country or None, {"name": "Old telephone"}),
+                _channel("WhatsApp", "15550101", "whatsapp", None, None),
+                _channel("Telegram", f"{slug}_sandbox_bot", "telegram", None, None),
             ],
             stamps=("created_on",),
         ),
@@ -174,7 +179,11 @@ def other_tables(slug: str, country: str, labels: Sequence[str], groups: Sequenc
         "topics": _table(
             slug,
             "topic",
-            [{"name": "General", "counts": {"open": 2, "closed": 11}, "system": True}],
+            [
+                {"name": "General", "counts": {"open": 2, "closed": 11}, "system": True},
+                {"name": "Referral", "counts": {"open": 1, "closed": 4}, "system": False},
+                {"name": "شكوى – Complaint", "counts": {"open": 0, "closed": 9}, "system": False},
+            ],
             stamps=("created_on",),
         ),
     }
@@ -189,17 +198,17 @@ def _table(slug: str, kind: str, bodies: Sequence[Json], stamps: Sequence[str] =
     return newest_first(rows)
 
 
-def _field(name: str) -> Json:
+def _field(name: str, type_: str) -> Json:
     return {
         "key": result_key(name),
         "name": name,
-        "type": "text",
-        "featured": False,
-        "priority": 0,
-        "usages": {"flows": 1, "groups": 0, "campaign_events": 0},
-        "agent_access": "view",
+        "type": type_,
+        "featured": name == "Village",
+        "priority": 10 if name == "Village" else 0,
+        "usages": {"flows": 1, "groups": 0, "campaign_events": int(type_ == "datetime")},
+        "agent_access": "edit" if type_ == "text" else "view",
         "label": name,
-        "value_type": "text",
+        "value_type": "numeric" if type_ == "number" else type_,
     }
 
 

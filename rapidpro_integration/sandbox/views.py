@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rapidpro_integration.sandbox.archives import offset_page
 from rapidpro_integration.sandbox.authentication import authenticate
-from rapidpro_integration.sandbox.definitions import export
-from rapidpro_integration.sandbox.endpoints import ENDPOINTS, LISTED, Endpoint, moment_of
+from rapidpro_integration.sandbox.daily import statistics
+from rapidpro_integration.sandbox.endpoints import ENDPOINTS, LISTED, Endpoint
 from rapidpro_integration.sandbox.errors import (
     ApiError,
     FieldErrors,
@@ -17,6 +18,8 @@ from rapidpro_integration.sandbox.errors import (
     ServerFailure,
     Throttled,
 )
+from rapidpro_integration.sandbox.exports import export
+from rapidpro_integration.sandbox.filters import place_in
 from rapidpro_integration.sandbox.messages import (
     HTML,
     JSON,
@@ -164,11 +167,10 @@ class _Exchange:
         if name in ("workspace", "org"):
             return workspace.describe()
         if name == "definitions":
-            return export(workspace, params.all("flow"), params.last("dependencies"))
+            dependencies = params.last("dependencies") if "dependencies" in params.names() else "all"
+            return export(workspace, params.all("flow"), params.all("campaign"), dependencies)
         if name == "statistics":
-            return {"results": []}
-        if name == "archives":
-            return {"count": 0, "next": None, "previous": None, "results": []}
+            return statistics(workspace, params)
         if name == "flows" and workspace.flows_broken:
             raise ServerFailure("a flow's facts are null")
         return self._list(workspace)
@@ -179,11 +181,18 @@ class _Exchange:
         rows = self.store.rows(workspace, self.route.name)
         for keep in endpoint.filters:
             rows = keep(params, rows)
+        if self.route.name == "archives":
+            return offset_page(rows, params, self.request.url)
+        order = endpoint.order_for(params)
+        place = place_in(order)
+        if order != endpoint.order:
+            rows = sorted(rows, key=lambda row: (place(row), row.id), reverse=True)
         ascending = endpoint.reversible and bool(params.flag("reverse"))
         if ascending:
             rows = list(reversed(rows))
+        by_text = order == "osm_id"
         cursor = Cursor.decode(params.last("cursor"))
-        page = cut_page(rows, cursor, moment_of(endpoint.order), ascending=ascending)
+        page = cut_page(rows, cursor, place, ascending=ascending or by_text, by_text=by_text)
         url = self.request.url
         return {
             "next": with_cursor(url, page.next) if page.next else None,

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from rapidpro_integration.sandbox.endpoints import ENDPOINTS
 from rapidpro_integration.sandbox.errors import BadParam, FieldErrors, NotFound
+from rapidpro_integration.sandbox.lists import rows_of
 from rapidpro_integration.sandbox.messages import Request
 from rapidpro_integration.sandbox.model import NOW, Json, Row, Workspace
-from rapidpro_integration.sandbox.people import people
 from rapidpro_integration.sandbox.script import stable_uuid
 
 WRITABLE = ("groups", "labels")
@@ -24,9 +24,7 @@ class Store:
         """Return the rows of a list in its order; an endpoint without data has none."""
         if (workspace.slug, endpoint) in self._changed:
             return self._changed[workspace.slug, endpoint]
-        if endpoint in ("runs", "contacts"):
-            return getattr(people(workspace.slug), endpoint)  # type: ignore[no-any-return]
-        return workspace.tables.get(endpoint, ())
+        return rows_of(workspace, endpoint)
 
     def create(self, workspace: Workspace, endpoint: str, request: Request) -> Json:
         """Keep a new group or label and return its body.

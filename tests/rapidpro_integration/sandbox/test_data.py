@@ -8,11 +8,13 @@ import pytest
 
 from rapidpro_integration.sandbox.clinics import clinics
 from rapidpro_integration.sandbox.data import load
-from rapidpro_integration.sandbox.definitions import definition, export
+from rapidpro_integration.sandbox.definitions import definition
 from rapidpro_integration.sandbox.errors import ServerFailure
+from rapidpro_integration.sandbox.exports import export
 from rapidpro_integration.sandbox.generated import districts, national
 from rapidpro_integration.sandbox.model import NOW, Workspace
-from rapidpro_integration.sandbox.people import people
+from rapidpro_integration.sandbox.people import contacts
+from rapidpro_integration.sandbox.runs import runs
 from rapidpro_integration.sandbox.tokens import TOKENS, find_token
 
 LARGE = ("clinics", "districts", "national")
@@ -38,9 +40,10 @@ def test_the_data_is_the_same_in_another_process() -> None:
     code = (
         "import hashlib, json\n"
         "from rapidpro_integration.sandbox.data import load\n"
-        "from rapidpro_integration.sandbox.people import people\n"
-        "rows = [*load()['national'].tables['flows'], *people('national').runs]\n"
-        "bodies = [row.body for row in rows]\n"
+        "from rapidpro_integration.sandbox.endpoints import ENDPOINTS\n"
+        "from rapidpro_integration.sandbox.lists import rows_of\n"
+        "bodies = [row.body for name in ENDPOINTS for row in rows_of(load()['national'], name)]\n"
+        "assert len(bodies) > 8000\n"
         "print(hashlib.sha256(json.dumps(bodies).encode()).hexdigest())\n"
     )
 
@@ -135,9 +138,9 @@ def test_an_export_brings_what_the_flow_needs() -> None:
     by_name = {row.body["name"]: row.body["uuid"] for row in workspace.tables["flows"]}
     wanted, child = by_name["تسجيل أم جديدة (Registration)"], by_name["المتابعة أثناء الحمل"]
 
-    alone = export(workspace, [wanted], "none")
-    together = export(workspace, [wanted, wanted], "")
-    flows_only = export(workspace, [wanted], "flows")
+    alone = export(workspace, [wanted], [], "none")
+    together = export(workspace, [wanted, wanted], [], "all")
+    flows_only = export(workspace, [wanted], [], "flows")
 
     assert [flow["uuid"] for flow in alone["flows"]] == [wanted]
     assert alone["groups"] == alone["fields"] == flows_only["groups"] == []
@@ -155,23 +158,23 @@ def test_an_export_of_an_unknown_flow_is_empty_and_of_one_without_revision_break
     workspace = load()["clinics"]
     menu = next(row.body["uuid"] for row in workspace.tables["flows"] if row.body["type"] is None)
 
-    assert export(workspace, ["00000000-0000-4000-8000-000000000000"], "all")["flows"] == []
+    assert export(workspace, ["00000000-0000-4000-8000-000000000000"], [], "all")["flows"] == []
     for asked in (menu, "", "abc"):
         with pytest.raises(ServerFailure):
-            export(workspace, [asked], "none")
+            export(workspace, [asked], [], "none")
 
 
 @pytest.mark.parametrize("slug", LARGE)
 def test_runs_belong_to_flows_and_contacts_of_their_workspace(slug: str) -> None:
-    workspace, made = load()[slug], people(slug)
+    workspace, made = load()[slug], runs(slug)
     flows = {row.body["uuid"] for row in workspace.tables["flows"]}
-    contacts = {row.body["uuid"] for row in made.contacts}
+    living = {row.body["uuid"] for row in contacts(slug) if not row.deleted}
 
-    assert len(made.runs) > 600
-    assert {row.body["flow"]["uuid"] for row in made.runs} <= flows
-    assert {row.body["contact"]["uuid"] for row in made.runs} <= contacts
-    assert all(row.created_on <= row.modified_on <= NOW for row in made.runs)
-    assert {row.body["exit_type"] for row in made.runs} == {None, "completed", "expired", "interrupted"}
+    assert len(made) > 600
+    assert {row.body["flow"]["uuid"] for row in made} <= flows
+    assert {row.body["contact"]["uuid"] for row in made} <= living
+    assert all(row.created_on <= row.modified_on <= NOW for row in made)
+    assert {row.body["exit_type"] for row in made} == {None, "completed", "expired", "interrupted"}
 
 
 def test_tokens_are_forty_lower_case_hex_digits_and_all_different() -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from rapidpro_integration.sandbox.app import create_app
 from rapidpro_integration.sandbox.errors import InvalidCursor, ServerFailure
+from rapidpro_integration.sandbox.filters import place_in
 from rapidpro_integration.sandbox.model import Row, newest_first
 from rapidpro_integration.sandbox.paging import Cursor, cut_page, with_cursor
 from tests.rapidpro_integration.sandbox.conftest import Ask
@@ -148,10 +149,11 @@ async def test_the_large_workspace_needs_an_offset_somewhere(ask: Ask) -> None:
     assert tokens == {b"p=", b"o="}
 
 
-async def test_runs_and_contacts_can_be_read_oldest_first(ask: Ask) -> None:
-    for endpoint in ("runs", "contacts"):
-        newest = (await ask(f"{endpoint}.json", "clinics")).json()["results"]
-        oldest = (await ask(f"{endpoint}.json?reverse=true", "clinics")).json()["results"]
+def test_a_list_in_order_of_text_is_paged_by_text() -> None:
+    rows = [Row(number, BEGIN, BEGIN, {"osm_id": text}) for number, text in enumerate(("10", "200", "3", "41"))]
+    first = cut_page(rows, Cursor(), place_in("osm_id"), ascending=True, by_text=True, size=2)
+    assert first.next is not None
+    second = cut_page(rows, first.next, place_in("osm_id"), ascending=True, by_text=True, size=2)
 
-        assert newest[0]["modified_on"] > newest[-1]["modified_on"]
-        assert oldest[0]["modified_on"] < oldest[-1]["modified_on"]
+    assert [row.body["osm_id"] for row in (*first.rows, *second.rows)] == ["10", "200", "3", "41"]
+    assert second.next is None
