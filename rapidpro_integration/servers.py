@@ -11,7 +11,7 @@ from rapidpro_integration.client.origins import OriginError, canonical_origin
 def _canonical(origins: tuple[str, ...]) -> tuple[str, ...]:
     problem = ""
     try:
-        return tuple(dict.fromkeys(canonical_origin(origin) for origin in origins))
+        return tuple(dict.fromkeys(canonical_origin(origin, named=True) for origin in origins))
     except OriginError as error:
         problem = str(error)
     raise OriginError(f"RAPIDPRO_SERVERS: {problem}")

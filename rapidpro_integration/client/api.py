@@ -19,13 +19,14 @@ DEFAULT_SERVER = "https://app.rapidpro.io"
 class RapidProAPI:
     """RapidPro's API v2 on one server, with one token.
 
-    `server` is an https origin (http for loopback only); `token` may be empty until `set_api_token` gives one, and a
+    `server` is an https origin (http for loopback only) that the caller answers for: a text that somebody else typed
+    goes through `canonical_origin` first; `token` may be empty until `set_api_token` gives one, and a
     call without one raises TokenRejectedException. Raises ValueError for any other server, or a token that no header
     can carry.
     """
 
     def __init__(self, token: str = "", server: str = DEFAULT_SERVER) -> None:
-        self.server = canonical_origin(server)
+        self.server = canonical_origin(server, named=True)
         self.credential = Credential(token)
 
     def __repr__(self) -> str:
