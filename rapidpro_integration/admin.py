@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from rapidpro_integration import services
+from rapidpro_integration import selectors, services
 from rapidpro_integration.checking import CheckOutcome, acheck_token
 from rapidpro_integration.models import RapidProToken, TokenState
 from rapidpro_integration.problems import log_problem
@@ -78,7 +78,7 @@ class RapidProTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RapidProToken]:
         """Return the rows that are fit to be shown here."""
-        return super().get_queryset(request).defer("fingerprint", "last_four")
+        return selectors.with_access(super().get_queryset(request).defer("fingerprint", "last_four"))
 
     def _log(self, request: HttpRequest, tokens: Sequence[RapidProToken], change: str) -> None:
         assert isinstance(request.user, AbstractBaseUser)  # noqa: S101  # the admin lets in nobody else

@@ -16,7 +16,7 @@ from django.test import Client
 from django.utils import timezone, translation
 
 from accounts.models import User
-from rapidpro_integration import vault
+from rapidpro_integration import selectors, vault
 from rapidpro_integration.models import RapidProToken, TokenState
 from rapidpro_integration.vault import Secret
 
@@ -107,7 +107,7 @@ def make_token(db: None) -> TokenMaker:
             "check_status": 200,
             "check_reference": "0A1B2C3D",
         }
-        return RapidProToken.objects.create(
+        RapidProToken.objects.create(
             id=row_id,
             owner=owner,
             label=label,
@@ -118,6 +118,8 @@ def make_token(db: None) -> TokenMaker:
             last_four=secret[-4:],
             **defaults | fields,
         )
+        # As the views get it: with the owner's access to the server.
+        return selectors.tokens_of(owner.pk).get(pk=row_id)
 
     return make
 
