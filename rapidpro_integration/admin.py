@@ -13,10 +13,12 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from rapidpro_integration import selectors, services
+from rapidpro_integration import selectors, server_admin, services
 from rapidpro_integration.checking import CheckOutcome, acheck_token
 from rapidpro_integration.models import RapidProToken, TokenState
 from rapidpro_integration.problems import log_problem
+
+__all__ = ["RapidProTokenAdmin", "server_admin"]
 
 # One administrator's click must not become a wave of requests to somebody's server.
 _CHECKS_AT_ONCE = 4

@@ -21,6 +21,11 @@ def _live() -> Q:
     return Q(approved_on__isnull=False) | Q(origin__in=servers.named())
 
 
+def is_live(server: Server) -> bool:
+    """Return whether the row still counts, apart from a pause."""
+    return server.approved_on is not None or server.is_named
+
+
 def _open_to(person: OuterRef | int) -> Q:
     return Q(paused=False) & _live() & (Q(open_to_all=True) | Q(users=person))
 
