@@ -121,15 +121,13 @@ def _host(spelled: str) -> tuple[str, IPv4Address | IPv6Address | None]:
 
 
 def _a_label(label: str) -> str:
-    """Return the label as DNS carries it; an A-label that no encoder would have made is refused."""
+    """Return the label as DNS carries it. Raises _Malformed or IDNAError, also where nothing encodes to the A-label."""
     if label.isascii() and not label.startswith("xn--"):
         if not _LABEL.fullmatch(label):
             raise _Malformed("its host is no name that can be used")
         return label
     unicode_label = idna.ulabel(label) if label.isascii() else label
     a_label = idna.alabel(unicode_label).decode("ascii")
-    if label.isascii() and a_label != label:
-        raise _Malformed("its host is no name that can be used")
     if not _of_one_script(unicode_label):
         raise _Malformed("a part of its host mixes scripts")
     return a_label

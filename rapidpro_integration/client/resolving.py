@@ -12,6 +12,7 @@ aiohttp asks no resolver about an IP literal: `require_allowed` is for those.
 """
 
 import asyncio
+import logging
 import os
 import socket
 import threading
@@ -31,6 +32,10 @@ STRANGERS_AT_ONCE = 24
 _NAMES_REMEMBERED = 1024
 # Whom a name has more addresses than this is not waiting for the last of them.
 _MAX_ADDRESSES = 8
+
+_REFUSED = "An address is not one that a token may be sent to."
+
+logger = logging.getLogger(__name__)
 
 type LookUp = Callable[[str], Sequence[str]]
 
@@ -58,7 +63,7 @@ class TooManyLookUps(NotResolved):
 def require_allowed(address: str, *, private: bool = False) -> None:
     """Raise AddressRefused unless a connection to the IP literal may be made: aiohttp asks no resolver about one."""
     if not is_allowed(address, private=private):
-        raise AddressRefused("The address is not one that a token may be sent to.")
+        raise AddressRefused(_REFUSED)
 
 
 def system_look_up(host: str) -> list[str]:
@@ -166,8 +171,10 @@ class Resolver(AbstractResolver):
         addresses = await self._look_up(host)
         if not addresses:
             raise LookUpFailed("The name has no address.")
-        for address in addresses:
-            require_allowed(address, private=self._private)
+        if not all(is_allowed(address, private=self._private) for address in addresses):
+            # The page does not say so: whoever administers the server finds it here.
+            logger.warning("address refused host=%s private_allowed=%s", host, self._private)
+            raise AddressRefused(_REFUSED)
         wanted = [(address, _family(address)) for address in addresses]
         return [
             ResolveResult(

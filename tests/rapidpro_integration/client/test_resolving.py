@@ -96,13 +96,16 @@ async def test_of_very_many_addresses_a_few_are_tried() -> None:
     [[HERE], [PUBLIC, HERE], [HERE, PUBLIC], [PUBLIC, "::ffff:7f00:1"], [PUBLIC, "169.254.169.254"], ["fe80::1%eth0"]],
     ids=str,
 )
-async def test_one_answer_that_is_not_allowed_refuses_them_all_and_nothing_connects(answers: list[str]) -> None:
+async def test_one_answer_that_is_not_allowed_refuses_them_all_and_nothing_connects(
+    answers: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
     async with serve(always(answer(b"{}"))) as server, session(Resolver(look_ups=LookUps(Script(answers)))) as client:
         with pytest.raises(aiohttp.ClientConnectorError) as caught:
             await client.get(f"http://a.example:{server.port}/")
     assert isinstance(caught.value.os_error, AddressRefused)
     assert server.connections == 0
-    assert not any(address in str(caught.value) for address in answers)
+    assert not any(address in str(caught.value) + caplog.text for address in answers)
+    assert "address refused host=a.example private_allowed=False" in caplog.text
 
 
 async def test_name_that_turns_to_a_private_address_later_is_refused_then() -> None:
