@@ -7,6 +7,7 @@ Each layer knows only those below it:
     parsing       JSON made safe          types   what it tells
     errors        what an answer means    dates   what a caller means
     credentials   the token               origins what a server may be called
+    resolving     names into addresses    addresses   which may be connected to
 """
 
 from rapidpro_integration.client.api import RapidProAPI

@@ -1,9 +1,12 @@
 """Which servers a person's tokens may go to: what the settings, the rows and the approvals say together."""
 
 import itertools
+import re
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import httpx
 import pytest
 import respx
 from django.core.exceptions import ValidationError
@@ -22,6 +25,7 @@ from rapidpro_integration.interface import RapidProInterface
 from rapidpro_integration.models import RapidProToken, Server, TokenState
 from rapidpro_integration.servers import Access
 from tests.conftest import OTHER_SERVER, SERVER, TokenMaker
+from tests.rapidpro_integration.test_token_views import Answer
 
 WANTED = "https://wanted.example"
 
@@ -198,6 +202,48 @@ def test_server_that_is_closed_to_a_person_answers_as_one_that_nobody_knows(owne
 
 def without_csrf(page: str) -> str:
     return "".join(line for line in page.splitlines() if "csrfmiddlewaretoken" not in line)
+
+
+FAILURES = [
+    httpx.ConnectError("refused"),
+    httpx.ConnectTimeout("filtered"),
+    httpx.ReadTimeout("silent"),
+    httpx.ReadError("reset"),
+    ssl.SSLCertVerificationError("wrong name"),
+]
+
+
+def test_refused_filtered_and_closed_look_the_same_for_a_server_that_is_not_on_the_list(
+    owner_client: Client, owner: User, make_token: TokenMaker, settings: Settings, rapidpro: Answer
+) -> None:
+    settings.RAPIDPRO_ANY_PUBLIC_SERVER = True
+    token = make_token(owner, server=WANTED)
+    data = {"label": "x", "server": "", "other_server": WANTED, "token": "0" * 40}
+    pages = []
+    for failure in FAILURES:
+        for path in ("workspace.json", "flows.json"):
+            rapidpro(path, server=WANTED, error=failure)
+        checked = owner_client.post(f"/tokens/{token.pk}/check/", follow=True)
+        answers = [owner_client.post("/tokens/add/", data), owner_client.get(f"/tokens/{token.pk}/flows/"), checked]
+        pages.append([(answer.status_code, plain(answer.content.decode())) for answer in answers])
+    assert pages[0][0][1].count("The server cannot be reached") == 1
+    assert all(page == pages[0] for page in pages)
+
+
+def test_server_on_the_list_says_what_is_wrong_with_it(
+    owner_client: Client, token: RapidProToken, rapidpro: Answer
+) -> None:
+    pages = set()
+    for failure in FAILURES:
+        rapidpro("flows.json", error=failure)
+        pages.add(plain(owner_client.get(f"/tokens/{token.pk}/flows/").content.decode()))
+    assert len(pages) > 1
+
+
+def plain(page: str) -> str:
+    """Return the page without what differs from one answer to the next: references, times and CSRF tokens."""
+    page = re.sub(r"<code>[0-9A-F]{8}</code>|\d+ ms|<time.*?</time>", "", page)
+    return without_csrf(page)
 
 
 # --- Rows ---------------------------------------------------------------------------------------
