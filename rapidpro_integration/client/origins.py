@@ -23,11 +23,13 @@ _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 # What the C library would read as a number, and so the whole host as an IPv4 address: 127.1, 0x7f000001, 0177.0.0.1.
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 _MAX_HOST_LENGTH = 253
+# Longer than any origin; what is longer would cost time to encode.
+_MAX_LENGTH = 300
 # Scripts that one language writes together within one word.
 _WRITTEN_TOGETHER = (
-    {"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA"},
-    {"CJK", "HANGUL"},
-    {"CJK", "BOPOMOFO"},
+    {"CJK", "IDEOGRAPHIC", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA"},
+    {"CJK", "IDEOGRAPHIC", "HANGUL"},
+    {"CJK", "IDEOGRAPHIC", "BOPOMOFO"},
     {"ARABIC", "ARABIC-INDIC", "EXTENDED"},
 )
 
@@ -66,7 +68,7 @@ def parse_origin(text: str) -> Origin:
     """
     problem = ""
     try:
-        return _parsed(text.translate(_SMALL))
+        return _parsed(text)
     except (_Malformed, idna.IDNAError, AddressValueError) as error:
         problem = str(error) if isinstance(error, _Malformed) else "its host is no name that can be used"
     raise OriginError(f"This is not the address of a server ({problem}): use https://host or https://host:port.")
@@ -89,9 +91,11 @@ class _Malformed(Exception):
 
 
 def _parsed(text: str) -> Origin:
+    if len(text) > _MAX_LENGTH:
+        raise _Malformed("it is too long")
     if not text.isprintable() or _NEVER_IN_A_HOST.intersection(text):
         raise _Malformed("it has signs that no host has")
-    form = _FORM.fullmatch(text)
+    form = _FORM.fullmatch(text.translate(_SMALL))
     if form is None:
         raise _Malformed("it needs https:// and a host, and nothing behind the port")
     scheme, spelled, port = form.groups()

@@ -1,6 +1,7 @@
 """One text, one origin: what is not in its usual spelling is nobody's server."""
 
 import string
+import time
 from urllib.parse import urlsplit
 
 import pytest
@@ -20,6 +21,7 @@ from rapidpro_integration.client.origins import OriginError, canonical_origin, p
         ("https://XN--txtit-bsa.example", "https://xn--txtit-bsa.example"),
         ("https://faß.example", "https://xn--fa-hia.example"),
         ("https://ひらがなと漢字.example", "https://xn--v8jwcf4a1ir27zn72a.example"),
+        ("https://佐々木.example", "https://xn--u6jy55gilq.example"),
         ("https://صحة.example", "https://xn--ogbhx.example"),
         ("https://स्वास्थ्य.example", "https://xn--i2buqlb9a5gdb.example"),
     ],
@@ -148,6 +150,14 @@ SPELLINGS_OF_AN_ADDRESS = [
     "[127.0.0.1]",
     "[v1.fe]",
 ]
+
+
+def test_very_long_text_costs_no_time() -> None:
+    began = time.monotonic()
+    for text in ("https://" + "é" * 2_000_000, "https://" + "xn--é." * 500_000, "https://" + "a" * 2_000_000):
+        with pytest.raises(OriginError):
+            canonical_origin(text)
+    assert time.monotonic() - began < 1
 
 
 @pytest.mark.parametrize("host", SPELLINGS_OF_AN_ADDRESS)
