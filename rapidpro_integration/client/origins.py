@@ -10,6 +10,7 @@ import re
 import string
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 import idna
@@ -74,6 +75,7 @@ def parse_origin(text: str) -> Origin:
     raise OriginError(f"This is not the address of a server ({problem}): use https://host or https://host:port.")
 
 
+@lru_cache(maxsize=1024)
 def canonical_origin(text: str, *, named: bool = False) -> str:
     """Return the canonical form of `text`: what all comparisons are made with.
 
