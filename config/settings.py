@@ -140,6 +140,9 @@ TOKEN_KEYS_FILE = env.str("TOKEN_KEYS_FILE", default="")
 # --- RapidPro servers that a token may be sent to ----------------------------------------------
 
 RAPIDPRO_SERVERS = env.list("RAPIDPRO_SERVERS", default=["https://app.rapidpro.io", "https://textit.com"])
+# Those of them whose names may lead to private networks; the row of the server in the admin must say so too.
+RAPIDPRO_PRIVATE_ORIGINS = env.list("RAPIDPRO_PRIVATE_ORIGINS", default=[])
+RAPIDPRO_ANY_PUBLIC_SERVER = env.bool("RAPIDPRO_ANY_PUBLIC_SERVER", default=False)
 # The small RapidPro of our own that `make run` starts: allowed in the local demo only.
 SANDBOX_ORIGIN = env.str("SANDBOX_ORIGIN", default="") if DEBUG else ""
 if SANDBOX_ORIGIN and SANDBOX_ORIGIN not in RAPIDPRO_SERVERS:

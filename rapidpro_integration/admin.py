@@ -13,10 +13,12 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from rapidpro_integration import services
+from rapidpro_integration import selectors, server_admin, services
 from rapidpro_integration.checking import CheckOutcome, acheck_token
 from rapidpro_integration.models import RapidProToken, TokenState
 from rapidpro_integration.problems import log_problem
+
+__all__ = ["RapidProTokenAdmin", "server_admin"]
 
 # One administrator's click must not become a wave of requests to somebody's server.
 _CHECKS_AT_ONCE = 4
@@ -78,7 +80,7 @@ class RapidProTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RapidProToken]:
         """Return the rows that are fit to be shown here."""
-        return super().get_queryset(request).defer("fingerprint", "last_four")
+        return selectors.with_access(super().get_queryset(request).defer("fingerprint", "last_four"))
 
     def _log(self, request: HttpRequest, tokens: Sequence[RapidProToken], change: str) -> None:
         assert isinstance(request.user, AbstractBaseUser)  # noqa: S101  # the admin lets in nobody else

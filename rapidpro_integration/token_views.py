@@ -18,6 +18,7 @@ from rapidpro_integration.client.errors import Kind
 from rapidpro_integration.forms import SecretForm, TokenAddForm, TokenRenameForm, TokenReplaceForm
 from rapidpro_integration.models import RapidProToken, TokenState
 from rapidpro_integration.problems import log_problem, problem_for, problem_of_state, problem_response
+from rapidpro_integration.servers import Access
 from rapidpro_integration.services import TokenAlreadySaved, TokenChangedMeanwhile
 
 FOLDER = "rapidpro_integration"
@@ -36,7 +37,8 @@ async def token_list(request: HttpRequest) -> HttpResponseBase:
 @require_http_methods(["GET", "HEAD", "POST"])
 async def token_add(request: HttpRequest) -> HttpResponseBase:
     """Save a new token in one step: its server is asked first."""
-    form = TokenAddForm(request.POST if request.method == "POST" else None)
+    reach = await selectors.areach_of(person(request).pk)
+    form = TokenAddForm(request.POST if request.method == "POST" else None, reach=reach)
     if form.is_bound and form.is_valid():
         return await _aadd(request, form)
     return _page(request, "token_add.html", form=form)
@@ -46,7 +48,7 @@ async def _aadd(request: HttpRequest, form: TokenAddForm) -> HttpResponseBase:
     secret, server, owner_id = form.take_secret(), form.cleaned_data["server"], person(request).pk
     if existing := await services.afind_token(owner_id, server, secret):
         return _already_saved(request, existing)
-    outcome = await acheck_secret(secret, server)
+    outcome = await acheck_secret(secret, server, form.cleaned_data["access"])
     if outcome.error and not form.cleaned_data["force"]:
         return _not_saved(request, "token_add.html", form, outcome)
     try:
@@ -111,8 +113,10 @@ async def token_check(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
 async def token_replace(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
     """Put a new token into the row; its label and addresses stay."""
     token = await selectors.aget_token_or_404(person(request).pk, token_id)
-    initial = {"server": token.server}
-    form = TokenReplaceForm(request.POST if request.method == "POST" else None, initial=initial)
+    reach = await selectors.areach_of(token.owner_id)
+    unlisted = token.access == Access.PUBLIC
+    initial = {"server": "" if unlisted else token.server, "other_server": token.server if unlisted else ""}
+    form = TokenReplaceForm(request.POST if request.method == "POST" else None, initial=initial, reach=reach)
     if form.is_bound and form.is_valid():
         return await _areplace(request, form, token)
     return _page(request, "token_replace.html", form=form, token=token)
@@ -123,7 +127,7 @@ async def _areplace(request: HttpRequest, form: TokenReplaceForm, token: RapidPr
     existing = await services.afind_token(token.owner_id, server, secret)
     if existing and existing.pk != token.pk:
         return _already_saved(request, existing)
-    outcome = await acheck_secret(secret, server)
+    outcome = await acheck_secret(secret, server, form.cleaned_data["access"])
     if outcome.error and not form.cleaned_data["force"]:
         return _not_saved(request, "token_replace.html", form, outcome, token)
     try:

@@ -18,7 +18,7 @@ from django.test import Client
 from django.utils import timezone, translation
 
 from accounts.models import User
-from rapidpro_integration import vault
+from rapidpro_integration import selectors, vault
 from rapidpro_integration.client import pools, retries, transport
 from rapidpro_integration.models import RapidProToken, TokenState
 from rapidpro_integration.vault import Secret
@@ -118,7 +118,7 @@ def make_token(db: None) -> TokenMaker:
             "check_status": 200,
             "check_reference": "0A1B2C3D",
         }
-        return RapidProToken.objects.create(
+        RapidProToken.objects.create(
             id=row_id,
             owner=owner,
             label=label,
@@ -129,6 +129,8 @@ def make_token(db: None) -> TokenMaker:
             last_four=secret[-4:],
             **defaults | fields,
         )
+        # As the views get it: with the owner's access to the server.
+        return selectors.tokens_of(owner.pk).get(pk=row_id)
 
     return make
 
@@ -153,7 +155,7 @@ def owner_client(client: Client, owner: User) -> Client:
 def respx_mock() -> Iterator[respx.MockRouter]:
     """Return respx's router in the place of every wire; a request that it has no route for fails."""
     router = respx.MockRouter()
-    pools.use_wire(lambda: httpx.MockTransport(router.async_handler))
+    pools.use_wire(lambda _: httpx.MockTransport(router.async_handler))
     try:
         yield router
     finally:
