@@ -136,6 +136,7 @@ ACCOUNT_USERNAME_BLACKLIST = ["admin", "root", "staff", "system"]
 
 TOKEN_KEYS = env.str("TOKEN_KEYS", default="")
 TOKEN_KEYS_FILE = env.str("TOKEN_KEYS_FILE", default="")
+TOKEN_KEYS_PROVIDER = env.str("TOKEN_KEYS_PROVIDER", default="")
 
 # --- RapidPro servers that a token may be sent to ----------------------------------------------
 
