@@ -9,6 +9,8 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 from rapidpro_integration import canaries, vault
+from rapidpro_integration.canaries import KeyUnfitError
+from rapidpro_integration.problems import keys_unfit_response
 from rapidpro_integration.vault import LockedError, Secret
 
 logger = logging.getLogger(__name__)
@@ -18,9 +20,14 @@ class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth has no typ
     """Keeps the secrets of authenticator apps and the seeds of recovery codes sealed in the database."""
 
     def encrypt(self, text: str) -> str:
-        """Return `text` sealed. Raises KeyUnfitError when the sealing key may not be used."""
-        with canaries.sealing():
-            return vault.seal_factor(Secret(text))
+        """Return `text` sealed; a key that may not seal ends the request with a page, or is raised without one."""
+        try:
+            with canaries.sealing():
+                return vault.seal_factor(Secret(text))
+        except KeyUnfitError as error:
+            if context.request is None:
+                raise
+            raise ImmediateHttpResponse(keys_unfit_response(context.request, error).render()) from None
 
     def decrypt(self, encrypted_text: str) -> str:
         """Return the secret; one that does not open ends the request with a page, or is a LockedError without one."""

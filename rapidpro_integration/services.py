@@ -106,9 +106,13 @@ def replace_token(token: RapidProToken, server: str, secret: Secret, outcome: Ch
 
 
 def _update_unchanged(token: RapidProToken, fields: dict[str, Any]) -> None:
-    """Update the row only if it still holds the sealed text that was read and is not disabled (compare and set)."""
-    rows = RapidProToken.objects.filter(pk=token.pk, sealed=token.sealed).exclude(state=TokenState.DISABLED)
-    if not rows.update(**fields):
+    """Update the row only if it still holds the token that was read and is not disabled (compare and set)."""
+    rows = RapidProToken.objects.filter(pk=token.pk).exclude(state=TokenState.DISABLED)
+    if rows.filter(sealed=token.sealed).update(**fields):
+        return
+    # A rotation of the keys may have sealed the same token anew in the meantime: to a person nothing has changed.
+    now = rows.first()
+    if now is None or not vault.holds_the_same(now, token) or not rows.filter(sealed=now.sealed).update(**fields):
         raise TokenChangedMeanwhile
 
 

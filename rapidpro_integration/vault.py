@@ -277,6 +277,13 @@ def lock_reason(row: SealedRow) -> LockReason | None:
     return None
 
 
+def holds_the_same(row: SealedRow, other: SealedRow) -> bool:
+    """Return whether both rows open, for the same owner and server, to the same token."""
+    if (row.owner_id, row.server) != (other.owner_id, other.server):
+        return False
+    return lock_reason(row) is None and lock_reason(other) is None and open_token(row) == open_token(other)
+
+
 def last_four(secret: Secret) -> str:
     """Return the last four characters of a token that is long enough to spare them (20 or more), else nothing."""
     text = secret.reveal()

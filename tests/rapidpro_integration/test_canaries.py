@@ -1,8 +1,12 @@
 """A key that is not what it was is noticed: at the start, by the check, and by whoever would seal with it."""
 
+from collections.abc import Callable
+
 import pytest
+import respx
 from django.core.checks import Tags, run_checks
 from django.db import connection
+from django.test import Client
 
 from accounts.models import User
 from rapidpro_integration import canaries, services, vault
@@ -56,6 +60,19 @@ def test_wrong_key_under_the_right_id_is_named_with_its_rows_and_changes_nothing
         services.add_token(owner.pk, "New", SERVER, Secret(NEW_SECRET), WORKING)
     with pytest.raises(KeyUnfitError, match="'k1'"):
         services.replace_token(token, SERVER, Secret(NEW_SECRET), WORKING)
+    assert everything() == before
+
+
+def test_person_who_saves_under_a_wrong_key_reads_a_page_and_nothing_is_saved(
+    owner_client: Client, token: RapidProToken, use_keys: UseKeys, rapidpro: Callable[..., respx.Route]
+) -> None:
+    rapidpro("workspace.json", "workspace_good")
+    before = everything()
+    use_keys(WRONG)
+    for path in ("/tokens/add/", f"/tokens/{token.pk}/replace/"):
+        page = owner_client.post(path, {"label": "x", "server": SERVER, "token": NEW_SECRET})
+        assert (page.status_code, page.headers["Retry-After"]) == (503, "300")
+        assert "Nothing can be saved at the moment" in page.content.decode()
     assert everything() == before
 
 

@@ -82,6 +82,20 @@ def test_nothing_is_sealed_with_a_wrong_key(owner: User, use_keys: UseKeys) -> N
     assert Authenticator.objects.count() == 1
 
 
+def test_person_who_adds_a_factor_under_an_unfit_key_reads_a_page(
+    owner: User, rf: RequestFactory, use_keys: UseKeys
+) -> None:
+    TOTP.activate(owner, generate_totp_secret())
+    use_keys(WRONG)
+    request = rf.get("/")
+    request.user = owner
+    with context.request_context(request), pytest.raises(ImmediateHttpResponse) as caught:
+        RecoveryCodes.activate(owner)
+    assert caught.value.response.status_code == 503
+    assert caught.value.response.headers["Retry-After"] == "300"
+    assert "Nothing can be saved at the moment" in caught.value.response.content.decode()
+
+
 def test_keys_of_factors_are_counted_and_security_keys_have_none(owner: User, other: User) -> None:
     TOTP.activate(owner, generate_totp_secret())
     old = [get_adapter().encrypt(f"code-{number}") for number in range(3)]

@@ -156,6 +156,21 @@ def test_token_replaced_after_it_was_read_keeps_what_its_owner_typed(
         assert vault.open_token(RapidProToken.objects.get(pk=row.pk)).reveal() == f"{row.pk.hex:>040}"
 
 
+def test_person_who_replaces_or_checks_a_token_during_the_rotation_notices_nothing(
+    tokens: list[RapidProToken], use_keys: UseKeys
+) -> None:
+    read = {token.pk: token for token in tokens}
+    use_keys(BOTH)
+    assert rotate().is_done
+    services.record_check(read[tokens[0].pk], WORKING)
+    services.replace_token(read[tokens[1].pk], SERVER, Secret(SECRET), WORKING)
+    assert vault.open_token(RapidProToken.objects.get(pk=tokens[1].pk)).reveal() == SECRET
+    for changed in (tokens[1], tokens[2]):
+        RapidProToken.objects.filter(pk=tokens[2].pk).update(sealed="v1.k2.broken")
+        with pytest.raises(services.TokenChangedMeanwhile):
+            services.record_check(read[changed.pk], WORKING)
+
+
 def test_second_rotation_at_once_does_no_harm(tokens: list[RapidProToken], use_keys: UseKeys) -> None:
     use_keys(BOTH)
     others: list[Rotation] = []
