@@ -1,11 +1,13 @@
 """A key that is not what it was is noticed: at the start, by the check, and by whoever would seal with it."""
 
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import respx
 from django.core.checks import Tags, run_checks
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 
 from accounts.models import User
@@ -167,3 +169,42 @@ def test_process_that_still_has_the_retired_key_in_front_saves_nothing(
 def test_retiring_while_something_is_being_saved_undoes_the_save(owner: User) -> None:
     with pytest.raises(KeyUnfitError, match="retired"), canaries.sealing():
         KeyCanary.objects.update(retired_on="2026-11-24T00:00Z")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_retiring_waits_for_a_save_that_is_under_way_and_is_then_refused(
+    owner: User, make_token: TokenMaker, use_keys: UseKeys
+) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite lets in one writer at a time")
+
+    def retire() -> str:
+        try:
+            canaries.retire("k1")
+        except KeyInUseError as error:
+            return str(error)
+        finally:
+            connection.close()
+        return "retired"
+
+    with ThreadPoolExecutor(1) as thread:
+        with transaction.atomic():
+            make_token(owner)
+            use_keys(BOTH)
+            answer = thread.submit(retire)
+            wait_for_a_lock()
+            assert not answer.done()
+        assert answer.result(timeout=30).startswith("1 rows need the key 'k1'")
+    assert KeyCanary.objects.get().retired_on is None
+
+
+def wait_for_a_lock() -> None:
+    """Return when somebody waits for a table; fail after 20 seconds."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'relation'")
+            if cursor.fetchone() != (0,):
+                return
+        time.sleep(0.02)
+    pytest.fail("nobody waits")
