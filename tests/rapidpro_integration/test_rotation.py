@@ -100,6 +100,24 @@ def test_row_that_does_not_open_is_named_and_left_and_the_others_move(
     assert RapidProToken.objects.filter(pk=broken.pk).values().get() == before
 
 
+def test_second_factor_that_does_not_open_is_named_and_left_and_the_others_move(
+    owner: User, other: User, use_keys: UseKeys
+) -> None:
+    for person in (owner, other):
+        TOTP.activate(person, generate_totp_secret())
+    clear = {"secret": "JBSWY3DPEHPK3PXP"}
+    Authenticator.objects.filter(user=owner).update(data=clear)
+    use_keys(BOTH)
+    done = rotate()
+    assert done.moved == 1
+    assert [str(row) for row in done.stuck] == [
+        f"second factor {Authenticator.objects.get(user=owner).pk}: unknown_format"
+    ]
+    assert not done.is_done
+    assert Authenticator.objects.get(user=owner).data == clear
+    assert stores.count_by_key() == {"k2": 1}
+
+
 def test_row_whose_column_hides_its_key_is_named(tokens: list[RapidProToken], use_keys: UseKeys) -> None:
     RapidProToken.objects.filter(pk=tokens[3].pk).update(key_id="k2")
     use_keys(BOTH)

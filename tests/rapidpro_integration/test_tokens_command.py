@@ -147,10 +147,15 @@ def test_wrong_key_is_one_sentence_and_nothing_is_done(tokens: list[RapidProToke
     assert err == "The key 'k1' is not the one that sealed under this id before; 40 rows need that one."
 
 
-@pytest.mark.parametrize("batch", ["0", "-1", "many"])
+@pytest.mark.parametrize("batch", ["0", "-1", "many", "1.5"])
 def test_senseless_batches_are_refused(batch: str) -> None:
     with pytest.raises(CommandError, match="--batch"):
-        call_command("tokens", "rotate", "--batch", batch)
+        call_command("tokens", "rotate", f"--batch={batch}")
+
+
+def test_batch_is_read_from_the_command_line(tokens: list[RapidProToken], use_keys: UseKeys) -> None:
+    use_keys(BOTH)
+    assert run("rotate", "--batch=20")[1].splitlines()[0] == "20 of 40"
 
 
 # --- doctor -------------------------------------------------------------------------------------

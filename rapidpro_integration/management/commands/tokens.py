@@ -4,7 +4,7 @@ Exit codes: 0 all is well; 1 rows or keys that need somebody, named above; 2 a w
 something still seals with an older key; 130 stopped by Ctrl-C.
 """
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
 from typing import Any
 
@@ -15,10 +15,9 @@ from rapidpro_integration.progress import Progress
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError("must be a number of 1 or more")
+    return int(text)
 
 
 class Command(BaseCommand):
