@@ -46,6 +46,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "accounts",
     "rapidpro_integration",
 ]
@@ -136,6 +137,9 @@ ACCOUNT_USERNAME_BLACKLIST = ["admin", "root", "staff", "system"]
 
 TOKEN_KEYS = env.str("TOKEN_KEYS", default="")
 TOKEN_KEYS_FILE = env.str("TOKEN_KEYS_FILE", default="")
+TOKEN_KEYS_PROVIDER = env.str("TOKEN_KEYS_PROVIDER", default="")
+# allauth hands each second factor's secret to this class before it is stored.
+MFA_ADAPTER = "rapidpro_integration.mfa.MFAAdapter"
 
 # --- RapidPro servers that a token may be sent to ----------------------------------------------
 

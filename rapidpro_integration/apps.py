@@ -36,7 +36,7 @@ class RapidProIntegrationConfig(AppConfig):
 
     def ready(self) -> None:
         """Stop the start when the keys are missing or malformed: the message names the setting and never a key."""
-        from rapidpro_integration import servers, vault
+        from rapidpro_integration import checks, servers, vault  # noqa: F401  # the checks register themselves
         from rapidpro_integration.client.origins import OriginError
 
         problem = ""

@@ -1,4 +1,4 @@
-"""What you connected: one row for each RapidPro token, sealed."""
+"""What you connected: one row for each RapidPro token, sealed, and one for each key that sealed any."""
 
 import uuid
 from typing import ClassVar
@@ -227,3 +227,19 @@ class ServerRequest(models.Model):
     def server_host(self) -> str:
         """The server as a person calls it, without the scheme."""
         return servers.host(self.origin)
+
+
+class KeyCanary(models.Model):
+    """What the key with this id was when it first sealed something, so that another key under its id is noticed."""
+
+    key_id = models.CharField(_("key id"), max_length=32, primary_key=True, editable=False)
+    check_value = models.CharField(_("check value"), max_length=64, editable=False)
+    created_on = models.DateTimeField(_("first used"), auto_now_add=True)
+    retired_on = models.DateTimeField(_("retired"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("key canary")
+        verbose_name_plural = _("key canaries")
+
+    def __str__(self) -> str:
+        return self.key_id

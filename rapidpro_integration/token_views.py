@@ -13,11 +13,18 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts.selectors import person
 from rapidpro_integration import selectors, services
+from rapidpro_integration.canaries import KeyUnfitError
 from rapidpro_integration.checking import CheckOutcome, acheck_secret, acheck_token
 from rapidpro_integration.client.errors import Kind
 from rapidpro_integration.forms import SecretForm, TokenAddForm, TokenRenameForm, TokenReplaceForm
 from rapidpro_integration.models import RapidProToken, TokenState
-from rapidpro_integration.problems import log_problem, problem_for, problem_of_state, problem_response
+from rapidpro_integration.problems import (
+    keys_unfit_response,
+    log_problem,
+    problem_for,
+    problem_of_state,
+    problem_response,
+)
 from rapidpro_integration.servers import Access
 from rapidpro_integration.services import TokenAlreadySaved, TokenChangedMeanwhile
 
@@ -55,6 +62,8 @@ async def _aadd(request: HttpRequest, form: TokenAddForm) -> HttpResponseBase:
         token = await services.aadd_token(owner_id, form.cleaned_data["label"], server, secret, outcome)
     except TokenAlreadySaved as caught:
         return _already_saved(request, caught.existing)
+    except KeyUnfitError as error:
+        return keys_unfit_response(request, error)
     return HttpResponseRedirect(reverse("rapidpro:token-detail", args=[token.pk]) + "?added=1")
 
 
@@ -134,6 +143,8 @@ async def _areplace(request: HttpRequest, form: TokenReplaceForm, token: RapidPr
         await services.areplace_token(token, server, secret, outcome)
     except TokenAlreadySaved as caught:
         return _already_saved(request, caught.existing)
+    except KeyUnfitError as error:
+        return keys_unfit_response(request, error)
     except TokenChangedMeanwhile:
         messages.error(request, _("Nothing was saved: the token is disabled, or it was replaced meanwhile."))
     else:

@@ -18,7 +18,7 @@ from django.test import Client
 from django.utils import timezone, translation
 
 from accounts.models import User
-from rapidpro_integration import selectors, vault
+from rapidpro_integration import canaries, selectors, vault
 from rapidpro_integration.client import pools, retries, transport
 from rapidpro_integration.models import RapidProToken, TokenState
 from rapidpro_integration.vault import Secret
@@ -118,17 +118,18 @@ def make_token(db: None) -> TokenMaker:
             "check_status": 200,
             "check_reference": "0A1B2C3D",
         }
-        RapidProToken.objects.create(
-            id=row_id,
-            owner=owner,
-            label=label,
-            server=server,
-            sealed=sealed.text,
-            key_id=sealed.key_id,
-            fingerprint=vault.ring().fingerprint(Secret(secret), owner_id=owner.pk, origin=server),
-            last_four=secret[-4:],
-            **defaults | fields,
-        )
+        with canaries.sealing():
+            RapidProToken.objects.create(
+                id=row_id,
+                owner=owner,
+                label=label,
+                server=server,
+                sealed=sealed.text,
+                key_id=sealed.key_id,
+                fingerprint=vault.ring().fingerprint(Secret(secret), owner_id=owner.pk, origin=server),
+                last_four=secret[-4:],
+                **defaults | fields,
+            )
         # As the views get it: with the owner's access to the server.
         return selectors.tokens_of(owner.pk).get(pk=row_id)
 

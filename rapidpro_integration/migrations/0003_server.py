@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('rapidpro_integration', '0001_initial'),
+        ('rapidpro_integration', '0002_keycanary'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

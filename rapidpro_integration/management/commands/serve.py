@@ -14,7 +14,9 @@ from types import FrameType
 from typing import Any
 
 from django.conf import settings
+from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DEFAULT_DB_ALIAS
 
 HOST = "127.0.0.1"
 _START_S = 30.0
@@ -65,6 +67,7 @@ class Command(BaseCommand):
             raise CommandError("The site and the sandbox need a port each.")
         if check_ports:
             return
+        self.check(tags=[Tags.database], include_deployment_checks=True, databases=[DEFAULT_DB_ALIAS])
         manage = [sys.executable, str(Path(settings.BASE_DIR) / "manage.py")]
         web = [sys.executable, "-m", "uvicorn", "config.asgi:application", "--host", HOST, "--port", str(port)]
         commands = {
