@@ -13,6 +13,8 @@ from django.http import HttpRequest
 from django.shortcuts import resolve_url
 from django.utils.translation import gettext_lazy as _
 
+from accounts import reauthentication
+
 
 def _normal(username: str) -> str:
     # As Django's own manager and forms do, and allauth does not: else ａｄｍｉｎ is another name than admin.
@@ -38,6 +40,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
             credentials["username"] = _normal(username)
         user: AbstractBaseUser | None = super().authenticate(request, **credentials)
         return user
+
+    def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
+        """Return whether a fresh proof is needed first: to allauth itself, a sign-in a moment ago would be none."""
+        return super().is_reauthentication_required(app=app, **kwargs) and not reauthentication.is_recent(self.request)
 
     def get_password_change_redirect_url(self, request: HttpRequest) -> str:
         """Return the profile: a second, empty form would look as if nothing had happened."""

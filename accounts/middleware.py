@@ -1,18 +1,17 @@
-"""Show each signed-in person the site in their own language and time zone."""
+"""What the site does for each signed-in person around every view."""
 
-from collections.abc import Awaitable, Callable
 from inspect import iscoroutinefunction
 from zoneinfo import ZoneInfo
 
+from allauth.core.exceptions import ReauthenticationRequired
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone, translation
 from django.utils.decorators import sync_and_async_middleware
 
+from accounts import reauthentication
 from accounts.models import User
-
-type Handler = Callable[[HttpRequest], HttpResponseBase]
-type AsyncHandler = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
+from config.middleware import AsyncHandler, Handler, passing
 
 
 def _activate(request: HttpRequest, user: User | AnonymousUser) -> None:
@@ -43,3 +42,16 @@ def preferences(get_response: Handler | AsyncHandler) -> Handler | AsyncHandler:
         return response
 
     return middleware
+
+
+@sync_and_async_middleware
+def fresh_proof(get_response: Handler | AsyncHandler) -> Handler | AsyncHandler:
+    """Return a middleware that asks who it is where a view, ours or allauth's, needs a fresh proof of it.
+
+    It stands after allauth's own middleware, so that it answers first.
+    """
+
+    def process_exception(request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+        return reauthentication.ask_again(request) if isinstance(exception, ReauthenticationRequired) else None
+
+    return passing(get_response, process_exception=process_exception)

@@ -46,6 +46,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "accounts",
     "rapidpro_integration",
 ]
@@ -65,6 +66,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "accounts.middleware.fresh_proof",
     "config.middleware.plain_not_found",
 ]
 
@@ -131,6 +133,14 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "home"
 ACCOUNT_PRESERVE_USERNAME_CASING = False
 ACCOUNT_SESSION_REMEMBER = None
 ACCOUNT_USERNAME_BLACKLIST = ["admin", "root", "staff", "system"]
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = int(timedelta(minutes=5).total_seconds())
+# A second factor: an app, a security key or passkey, and codes for the day that both are lost.
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_FORMS = {"activate_totp": "accounts.mfa.ActivateAppForm"}
+MFA_TOTP_ISSUER = SITE_NAME
+# Browsers offer security keys on https and on http://localhost, where only the demo is.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEBUG
 
 # --- The vault (read by rapidpro_integration.vault) --------------------------------------------
 

@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from accounts.admin import FreshProofAdmin
 from rapidpro_integration import services
 from rapidpro_integration.checking import CheckOutcome, acheck_token
 from rapidpro_integration.models import RapidProToken, TokenState
@@ -35,7 +36,7 @@ async def _acheck_all(tokens: Sequence[RapidProToken]) -> list[CheckOutcome]:
 
 
 @admin.register(RapidProToken)
-class RapidProTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for mypy only
+class RapidProTokenAdmin(FreshProofAdmin):
     """All tenants' tokens: their facts and states, never the sealed text, the key or the fingerprint."""
 
     list_display = ["label", "owner", "state", "workspace_name", "server", "checked_on", "last_used_on", "created_on"]

@@ -11,6 +11,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from accounts.reauthentication import reauthentication_required
 from accounts.selectors import person
 from rapidpro_integration import selectors, services
 from rapidpro_integration.checking import CheckOutcome, acheck_secret, acheck_token
@@ -105,6 +106,7 @@ async def token_check(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@reauthentication_required
 async def token_replace(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
     """Put a new token into the row; its label and addresses stay."""
     token = await selectors.aget_token_or_404(person(request).pk, token_id)
@@ -147,6 +149,7 @@ async def token_rename(request: HttpRequest, token_id: UUID) -> HttpResponseBase
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@reauthentication_required
 async def token_delete(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
     """Ask first, then destroy the token."""
     token = await selectors.aget_token_or_404(person(request).pk, token_id)
