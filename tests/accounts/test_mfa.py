@@ -1,0 +1,170 @@
+"""The second factor: an app, security keys, recovery codes; no secret of theirs where it does not belong."""
+
+import re
+import time
+
+import pytest
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+from django.core import mail
+from django.test import Client
+
+from accounts.models import User
+from tests.accounts.test_accounts import assert_site_look, is_signed_in, sign_in, text
+from tests.conftest import PASSWORD, just_proved
+
+
+def code_of(secret: str) -> str:
+    return format_hotp_value(hotp_value(secret, int(time.time()) // 30))
+
+
+def turn_on(client: Client) -> str:
+    """Set an app up by the page, as a person does, and return its key."""
+    page = text(client, "/accounts/2fa/totp/activate/")
+    found = re.search(r'<code class="key" dir="ltr">(\w+)</code>', page)
+    assert found is not None
+    response = client.post("/accounts/2fa/totp/activate/", {"code": code_of(found[1])})
+    assert response.headers["Location"] == "/accounts/2fa/recovery-codes/"
+    return found[1]
+
+
+def recovery_codes(client: Client) -> list[str]:
+    return re.findall(r"<code>(\d+)</code>", text(client, "/accounts/2fa/recovery-codes/"))
+
+
+@pytest.fixture
+def at_home(client: Client, owner: User) -> Client:
+    """Return a browser in which the owner has just signed in with the password."""
+    EmailAddress.objects.create(user=owner, email=owner.email, verified=True, primary=True)
+    sign_in(client, "owner")
+    return client
+
+
+def test_app_is_asked_for_at_the_next_sign_in(at_home: Client, owner: User) -> None:
+    secret = turn_on(at_home)
+    assert Authenticator.objects.filter(user=owner, type=Authenticator.Type.TOTP).exists()
+    elsewhere = Client()
+    page = sign_in(elsewhere, "owner")
+    assert "One more step" in page
+    assert not is_signed_in(elsewhere)
+    assert "Incorrect code" in elsewhere.post("/accounts/2fa/authenticate/", {"code": "000000"}).content.decode()
+    elsewhere.post("/accounts/2fa/authenticate/", {"code": code_of(secret)})
+    assert is_signed_in(elsewhere)
+
+
+def test_code_that_was_seen_is_worth_nothing_a_second_time(at_home: Client, owner: User) -> None:
+    code = code_of(turn_on(at_home))
+    browsers = [Client(), Client()]
+    for browser in browsers:
+        sign_in(browser, "owner")
+        browser.post("/accounts/2fa/authenticate/", {"code": code})
+    assert [is_signed_in(browser) for browser in browsers] == [True, False]
+
+
+def test_recovery_code_opens_once(at_home: Client, owner: User) -> None:
+    turn_on(at_home)
+    code = recovery_codes(at_home)[0]
+    browsers = [Client(), Client()]
+    for browser in browsers:
+        sign_in(browser, "owner")
+        browser.post("/accounts/2fa/authenticate/", {"code": code})
+    assert [is_signed_in(browser) for browser in browsers] == [True, False]
+    assert len(recovery_codes(browsers[0])) == 9
+
+
+def test_recovery_codes_are_ten_downloaded_and_replaced(at_home: Client) -> None:
+    turn_on(at_home)
+    first = recovery_codes(at_home)
+    assert len(set(first)) == 10
+    download = at_home.get("/accounts/2fa/recovery-codes/download/")
+    assert download.content.decode().split() == first
+    assert "attachment" in download.headers["Content-Disposition"]
+    at_home.post("/accounts/2fa/recovery-codes/generate/")
+    assert not set(first) & set(recovery_codes(at_home))
+
+
+def test_turning_the_app_off_destroys_the_recovery_codes_too(at_home: Client, owner: User) -> None:
+    turn_on(at_home)
+    at_home.post("/accounts/2fa/totp/deactivate/")
+    assert not Authenticator.objects.filter(user=owner).exists()
+    assert mail.outbox[-1].to == [owner.email]
+
+
+def test_key_of_the_app_changes_with_every_look_until_it_is_turned_on(at_home: Client) -> None:
+    pages = [text(at_home, "/accounts/2fa/totp/activate/") for _ in range(2)]
+    keys = [re.findall(r'<code class="key" dir="ltr">(\w+)</code>', page)[0] for page in pages]
+    assert keys[0] != keys[1]
+    page = at_home.post("/accounts/2fa/totp/activate/", {"code": "000000"}).content.decode()
+    assert keys[1] in page
+    assert "Incorrect code" in page
+
+
+def test_qr_code_is_an_image_that_the_policy_lets_through(at_home: Client) -> None:
+    response = at_home.get("/accounts/2fa/totp/activate/")
+    assert 'src="data:image/svg+xml;base64,' in response.content.decode()
+    assert "img-src 'self' data:;" in response.headers["Content-Security-Policy"]
+
+
+def test_codes_cannot_be_guessed(at_home: Client, owner: User) -> None:
+    secret = turn_on(at_home)
+    elsewhere = Client()
+    sign_in(elsewhere, "owner")
+    for _ in range(5):
+        elsewhere.post("/accounts/2fa/authenticate/", {"code": "000000"})
+    page = elsewhere.post("/accounts/2fa/authenticate/", {"code": code_of(secret)}).content.decode()
+    assert "Too many failed login attempts" in page
+    assert not is_signed_in(elsewhere)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "",
+        "totp/activate/",
+        "totp/deactivate/",
+        "recovery-codes/",
+        "recovery-codes/generate/",
+        "webauthn/",
+        "webauthn/add/",
+    ],
+)
+def test_pages_have_the_sites_look(at_home: Client, page: str) -> None:
+    if page != "totp/activate/":
+        turn_on(at_home)
+    assert_site_look(at_home, f"/accounts/2fa/{page}")
+
+
+def test_second_step_has_the_sites_look(at_home: Client) -> None:
+    turn_on(at_home)
+    elsewhere = Client()
+    sign_in(elsewhere, "owner")
+    assert_site_look(elsewhere, "/accounts/2fa/authenticate/")
+
+
+def test_admin_takes_a_lost_factor_away_and_never_sees_what_it_holds(at_home: Client, owner: User, staff: User) -> None:
+    secret = turn_on(at_home)
+    factor = Authenticator.objects.get(user=owner, type=Authenticator.Type.TOTP)
+    admin = Client()
+    just_proved(admin, staff)
+    pages = [text(admin, f"/admin/mfa/authenticator/{page}") for page in ("", f"{factor.pk}/change/")]
+    assert "owner@example.org" in pages[0]
+    assert secret not in "".join(pages)
+    assert "secret" not in pages[1]
+    assert admin.get("/admin/mfa/authenticator/?data__secret__startswith=A").status_code == 400
+    assert admin.get("/admin/mfa/authenticator/add/").status_code == 403
+    admin.post(f"/admin/mfa/authenticator/{factor.pk}/delete/", {"post": "yes"})
+    assert not Authenticator.objects.filter(pk=factor.pk).exists()
+
+
+def test_key_of_another_person_cannot_be_touched(at_home: Client, other: User) -> None:
+    theirs = Authenticator.objects.create(user=other, type=Authenticator.Type.WEBAUTHN, data={"name": "theirs"})
+    for page in ("edit", "remove"):
+        assert at_home.post(f"/accounts/2fa/webauthn/keys/{theirs.pk}/{page}/", {"name": "mine"}).status_code == 404
+    assert Authenticator.objects.get(pk=theirs.pk).data == {"name": "theirs"}
+
+
+def test_second_step_alone_opens_nothing(client: Client, owner: User) -> None:
+    assert client.get("/accounts/2fa/authenticate/").headers["Location"].startswith("/accounts/login/")
+    client.post("/accounts/2fa/authenticate/", {"code": "000000", "login": "owner", "password": PASSWORD})
+    assert not is_signed_in(client)
