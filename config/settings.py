@@ -66,6 +66,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "accounts.middleware.second_factor_of_staff",
     "accounts.middleware.fresh_proof",
     "config.middleware.plain_not_found",
 ]
@@ -139,6 +140,9 @@ ACCOUNT_REAUTHENTICATION_TIMEOUT = int(timedelta(minutes=5).total_seconds())
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_FORMS = {"activate_totp": "accounts.mfa.ActivateAppForm"}
 MFA_TOTP_ISSUER = SITE_NAME
+STAFF_MFA_REQUIRED = env.bool("STAFF_MFA_REQUIRED", default=True)
+if not (STAFF_MFA_REQUIRED or DEBUG):
+    raise ImproperlyConfigured("STAFF_MFA_REQUIRED=false is for the local demo: it needs DEBUG=true.")
 # Browsers offer security keys on https and on http://localhost, where only the demo is.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEBUG
 

@@ -11,6 +11,7 @@ from typing import Any
 import hypothesis
 import pytest
 import respx
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from asgiref.sync import async_to_sync
 from django.core.cache import cache
 from django.test import Client
@@ -86,8 +87,10 @@ def other(db: None) -> User:
 
 @pytest.fixture
 def staff(db: None) -> User:
-    """Return an administrator."""
-    return _person("staff", is_staff=True, is_superuser=True)
+    """Return an administrator, who has an authenticator app as they all must."""
+    user = _person("staff", is_staff=True, is_superuser=True)
+    TOTP.activate(user, generate_totp_secret())
+    return user
 
 
 @pytest.fixture

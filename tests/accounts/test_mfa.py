@@ -2,16 +2,22 @@
 
 import re
 import time
+from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from django.core import mail
-from django.test import Client
+from django.db import connection
+from django.test import AsyncClient, Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import NoReverseMatch, get_resolver, reverse
+from django.urls.converters import IntConverter
+from pytest_django import Settings
 
 from accounts.models import User
-from tests.accounts.test_accounts import assert_site_look, is_signed_in, sign_in, text
+from tests.accounts.test_accounts import SOME_ID, assert_site_look, is_signed_in, patterns, sign_in, text
 from tests.conftest import PASSWORD, just_proved
 
 
@@ -168,3 +174,85 @@ def test_second_step_alone_opens_nothing(client: Client, owner: User) -> None:
     assert client.get("/accounts/2fa/authenticate/").headers["Location"].startswith("/accounts/login/")
     client.post("/accounts/2fa/authenticate/", {"code": "000000", "login": "owner", "password": PASSWORD})
     assert not is_signed_in(client)
+
+
+# --- Staff --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=[{"is_staff": True}, {"is_superuser": True}], ids=str)
+def bare_staff(request: pytest.FixtureRequest, owner: User) -> User:
+    """Return somebody with rights and without a second factor."""
+    User.objects.filter(pk=owner.pk).update(**request.param)
+    owner.refresh_from_db()
+    return owner
+
+
+def test_staff_without_a_second_factor_reach_nothing_else(client: Client, bare_staff: User) -> None:
+    just_proved(client, bare_staff)
+    tried, by_regex = 0, set()
+    for name, _, converters in patterns(get_resolver()):
+        kwargs = {key: 1 if isinstance(each, IntConverter) else SOME_ID for key, each in converters.items()}
+        try:
+            address = reverse(name, kwargs=kwargs)
+        except NoReverseMatch:
+            by_regex.add(name)
+            continue
+        if name not in OPEN_TO_STAFF:
+            for response in (client.get(address), client.post(address)):
+                assert (response.status_code, response.headers.get("Location")) == (302, "/accounts/2fa/"), address
+            tried += 1
+    assert tried > 40
+    assert by_regex == {"account_confirm_email", "account_reset_password_from_key", "admin:None", "admin:app_list"}
+
+
+OPEN_TO_STAFF = {
+    "favicon",
+    "healthz",
+    "account_logout",
+    "account_reauthenticate",
+    "account_email",
+    "account_email_verification_sent",
+    "account_confirm_email",
+    "mfa_index",
+    "mfa_activate_totp",
+    "mfa_add_webauthn",
+}
+
+
+def test_staff_set_a_second_factor_up_and_go_on(client: Client, bare_staff: User) -> None:
+    User.objects.filter(pk=bare_staff.pk).update(is_staff=True)
+    just_proved(client, bare_staff)
+    assert "Set one up to go on." in client.get("/tokens/", follow=True).content.decode()
+    turn_on(client)
+    assert client.get("/admin/").status_code == 200
+    assert "Set one up to go on." not in text(client, "/accounts/2fa/")
+
+
+async def test_gate_holds_in_the_async_stack_too(async_client: AsyncClient, bare_staff: User) -> None:
+    await async_client.aforce_login(bare_staff)
+    response = await async_client.get("/tokens/")
+    assert (response.status_code, response.headers["Location"]) == (302, "/accounts/2fa/")
+
+
+def test_recovery_codes_alone_are_no_second_factor(client: Client, bare_staff: User) -> None:
+    Authenticator.objects.create(user=bare_staff, type=Authenticator.Type.RECOVERY_CODES, data={})
+    client.force_login(bare_staff)
+    assert client.get("/tokens/").headers["Location"] == "/accounts/2fa/"
+
+
+def test_gate_can_be_left_open_for_the_demo(client: Client, bare_staff: User, settings: Settings) -> None:
+    settings.STAFF_MFA_REQUIRED = False
+    client.force_login(bare_staff)
+    assert client.get("/tokens/").status_code == 200
+
+
+def test_gate_costs_staff_a_query_and_others_none(
+    client: Client, owner: User, settings: Settings, django_assert_num_queries: Any
+) -> None:
+    client.force_login(owner)
+    client.get("/tokens/")
+    with CaptureQueriesContext(connection) as gated:
+        client.get("/tokens/")
+    settings.STAFF_MFA_REQUIRED = False
+    with django_assert_num_queries(len(gated)):
+        client.get("/tokens/")

@@ -168,6 +168,7 @@ def test_a_whole_production_starts() -> None:
     [
         ({"SECRET_KEY": "short"}, "SECRET_KEY is missing or shorter", "short\n"),
         ({"TOKEN_KEYS": ""}, "TOKEN_KEYS is missing", "\0"),
+        ({"STAFF_MFA_REQUIRED": "false"}, "STAFF_MFA_REQUIRED=false is for the local demo", "\0"),
         ({"TOKEN_KEYS": "k1:c2hvcnQtYW5kLWtub3du"}, "TOKEN_KEYS: the key 'k1' has 15 bytes", "c2hvcnQtYW5k"),
         ({"TOKEN_KEYS_FILE": "/no/such/file"}, "TOKEN_KEYS_FILE: the file", "\0"),
         ({"RAPIDPRO_SERVERS": "http://textit.com"}, "RAPIDPRO_SERVERS", "\0"),
