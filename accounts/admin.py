@@ -1,7 +1,9 @@
 """User administration; the admin's door is the site's own sign-in page."""
 
+from http import HTTPStatus
 from typing import Any
 
+from allauth.mfa.base.internal.flows import delete_dangling_recovery_codes
 from allauth.mfa.models import Authenticator
 from django.contrib import admin
 from django.contrib.auth import REDIRECT_FIELD_NAME
@@ -19,6 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts import services
 from accounts.models import User
 from accounts.reauthentication import reauthentication_required, require_fresh_proof
+from accounts.selectors import person
 
 
 @login_not_required
@@ -74,6 +77,17 @@ class AuthenticatorAdmin(FreshProofAdmin):
     search_fields = ["user__email", "user__username"]
     readonly_fields = ["user", "type", "created_at", "last_used_at"]
 
+    def delete_model(self, request: HttpRequest, obj: Authenticator) -> None:
+        """Take one factor away, with recovery codes that would be left alone, and end the person's sessions."""
+        super().delete_model(request, obj)
+        delete_dangling_recovery_codes(obj.user)
+        services.end_sessions(obj.user, but=request.session.session_key)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Take several away, each as if alone."""
+        for factor in queryset.select_related("user"):
+            self.delete_model(request, factor)
+
     def get_fields(self, request: HttpRequest, obj: Authenticator | None = None) -> Any:
         """Return the facts alone: what is not listed here is never shown."""
         return self.readonly_fields
@@ -108,7 +122,12 @@ class UserAdmin(FreshProofAdmin, DjangoUserAdmin):  # type: ignore[type-arg]  # 
     @method_decorator(reauthentication_required)
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002  # Django's name
         """Set somebody's password: what opens an account asks for a fresh proof here too."""
-        return super().user_change_password(request, id, form_url)
+        response: HttpResponse = super().user_change_password(request, id, form_url)
+        if request.method == "POST" and response.status_code == HTTPStatus.FOUND:
+            services.end_sessions(User.objects.get(pk=id), but=request.session.session_key)
+            # Django has given the administrator's own session another key, and its row went with the old one.
+            services.note_session(request, person(request))
+        return response
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """Return the users with the number of their tokens, in one query."""

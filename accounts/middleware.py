@@ -13,7 +13,7 @@ from django.shortcuts import resolve_url
 from django.utils import timezone, translation
 from django.utils.decorators import sync_and_async_middleware
 
-from accounts import mfa, reauthentication
+from accounts import mfa, reauthentication, services
 from accounts.models import User
 from config.middleware import AsyncHandler, Handler, passing
 
@@ -41,6 +41,33 @@ def preferences(get_response: Handler | AsyncHandler) -> Handler | AsyncHandler:
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         _activate(request, request.user)
+        response = get_response(request)
+        assert isinstance(response, HttpResponseBase)  # noqa: S101  # narrows the type of the sync branch
+        return response
+
+    return middleware
+
+
+@sync_and_async_middleware
+def sessions_seen(get_response: Handler | AsyncHandler) -> Handler | AsyncHandler:
+    """Return a middleware that keeps the person's list of sessions true, with a write in five minutes at most."""
+
+    def due(request: HttpRequest) -> User | None:
+        return request.user if isinstance(request.user, User) and services.is_session_due(request) else None
+
+    if iscoroutinefunction(get_response):
+
+        async def amiddleware(request: HttpRequest) -> HttpResponseBase:
+            if user := due(request):
+                await services.anote_session(request, user)
+            response: HttpResponseBase = await get_response(request)
+            return response
+
+        return amiddleware
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if user := due(request):
+            services.note_session(request, user)
         response = get_response(request)
         assert isinstance(response, HttpResponseBase)  # noqa: S101  # narrows the type of the sync branch
         return response

@@ -89,7 +89,8 @@ class RapidProTokenAdmin(FreshProofAdmin):
     @admin.action(description=gettext_lazy("Check now"), permissions=["change"])
     def check_now(self, request: HttpRequest, queryset: QuerySet[RapidProToken]) -> None:
         """Ask each token's server and save what it says."""
-        tokens = list(queryset.exclude(state=TokenState.DISABLED)[:_CHECKS_A_CLICK])
+        # The tokens of a deactivated person are not used any more, not even to see whether they work.
+        tokens = list(queryset.filter(owner__is_active=True).exclude(state=TokenState.DISABLED)[:_CHECKS_A_CLICK])
         working = 0
         for token, outcome in zip(tokens, async_to_sync(_acheck_all)(tokens), strict=True):
             if outcome.error:
@@ -109,7 +110,8 @@ class RapidProTokenAdmin(FreshProofAdmin):
         if queryset.count() > len(tokens):
             self.message_user(
                 request,
-                _("Disabled tokens, and all beyond the first %d, were left out.") % _CHECKS_A_CLICK,
+                _("Disabled tokens, those of deactivated people, and all beyond the first %d were left out.")
+                % _CHECKS_A_CLICK,
                 messages.WARNING,
             )
 

@@ -153,14 +153,17 @@ def start(**environment: str) -> subprocess.CompletedProcess[str]:
     command = [
         sys.executable,
         "-c",
-        "import django; django.setup(); from django.conf import settings as s; print(s.DEBUG)",
+        "import django; django.setup(); from django.conf import settings as s; print(s.DEBUG, "
+        "s.SESSION_COOKIE_NAME, s.CSRF_COOKIE_NAME, s.DEVICE_COOKIE_NAME, s.SESSION_ENGINE)",
     ]
     return subprocess.run(command, env=names | environment, cwd=ROOT, capture_output=True, text=True, timeout=60)
 
 
 def test_a_whole_production_starts() -> None:
-    done = start()
-    assert (done.returncode, done.stdout.strip()) == (0, "False"), done.stderr
+    done = start(HTTPS="true")
+    cookies = "__Host-sessionid __Host-csrftoken __Host-device"
+    assert done.stdout.strip() == f"False {cookies} django.contrib.sessions.backends.db", done.stderr
+    assert start(HTTPS="false").stdout.startswith("False sessionid csrftoken device")
 
 
 @pytest.mark.parametrize(
