@@ -14,7 +14,9 @@ from django.utils import timezone, translation
 from django.utils.decorators import sync_and_async_middleware
 
 from accounts import mfa, reauthentication, services
+from accounts.hashers import HashingBusy
 from accounts.models import User
+from config import views
 from config.middleware import AsyncHandler, Handler, passing
 
 
@@ -76,14 +78,18 @@ def sessions_seen(get_response: Handler | AsyncHandler) -> Handler | AsyncHandle
 
 
 @sync_and_async_middleware
-def fresh_proof(get_response: Handler | AsyncHandler) -> Handler | AsyncHandler:
-    """Return a middleware that asks who it is where a view, ours or allauth's, needs a fresh proof of it.
+def exceptions_answered(get_response: Handler | AsyncHandler) -> Handler | AsyncHandler:
+    """Return a middleware that answers what any view, ours or allauth's, may raise about the person before it.
 
     It stands after allauth's own middleware, so that it answers first.
     """
 
     def process_exception(request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
-        return reauthentication.ask_again(request) if isinstance(exception, ReauthenticationRequired) else None
+        if isinstance(exception, ReauthenticationRequired):
+            return reauthentication.ask_again(request)
+        if isinstance(exception, HashingBusy):
+            return views.too_busy(request, exception.retry_after_s)
+        return None
 
     return passing(get_response, process_exception=process_exception)
 

@@ -68,7 +68,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "accounts.middleware.second_factor_of_staff",
-    "accounts.middleware.fresh_proof",
+    "accounts.middleware.exceptions_answered",
     "config.middleware.plain_not_found",
 ]
 
@@ -111,13 +111,19 @@ CSRF_COOKIE_SAMESITE = "Lax"
 # --- Accounts ---------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = [
-    "django.contrib.auth.backends.ModelBackend",
-    "allauth.account.auth_backends.AuthenticationBackend",
-]
+AUTHENTICATION_BACKENDS = ["accounts.backends.SignInBackend"]
+# New digests are made by the first; old ones of the second are replaced at the next sign-in.
+PASSWORD_HASHERS = ["accounts.hashers.Argon2Hasher", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+# Each takes 19 MiB. Per process: how many at once, how many more wait, and for how many seconds; the rest get a 503.
+PASSWORD_HASHES_AT_ONCE = env.int("PASSWORD_HASHES_AT_ONCE", default=2)
+PASSWORD_HASHES_WAITING = env.int("PASSWORD_HASHES_WAITING", default=16)
+PASSWORD_HASH_WAIT_S = env.float("PASSWORD_HASH_WAIT_S", default=3.0)
+if PASSWORD_HASHES_AT_ONCE < 1 or PASSWORD_HASHES_WAITING < 0:
+    raise ImproperlyConfigured("PASSWORD_HASHES_AT_ONCE is at least 1 and PASSWORD_HASHES_WAITING at least 0.")
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "accounts.validators.MaximumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "account_login"
