@@ -11,6 +11,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from accounts.limits import limited
 from accounts.reauthentication import reauthentication_required
 from accounts.selectors import person
 from rapidpro_integration import selectors, services
@@ -34,6 +35,7 @@ async def token_list(request: HttpRequest) -> HttpResponseBase:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@limited("token_add")
 async def token_add(request: HttpRequest) -> HttpResponseBase:
     """Save a new token in one step: its server is asked first."""
     form = TokenAddForm(request.POST if request.method == "POST" else None)
@@ -87,6 +89,7 @@ async def token_detail(request: HttpRequest, token_id: UUID) -> HttpResponseBase
 
 
 @require_POST
+@limited("token_check")
 async def token_check(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
     """Ask the server about the token now, and show the answer."""
     token = await selectors.aget_token_or_404(person(request).pk, token_id)
@@ -107,6 +110,7 @@ async def token_check(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @reauthentication_required
+@limited("token_add")
 async def token_replace(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
     """Put a new token into the row; its label and addresses stay."""
     token = await selectors.aget_token_or_404(person(request).pk, token_id)
