@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import devices, reauthentication
 from accounts.addresses import client_address
+from accounts.hashers import HashingBusy
 from accounts.models import User
 
 logger = logging.getLogger(__name__)
@@ -41,10 +42,15 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         return str(super().clean_username(_normal(username), shallow))
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
-        """Return the person whose name, in its normal form, and password these are."""
+        """Return the person whose name, in its normal form, and password these are. Raises HashingBusy."""
         if username := credentials.get("username"):
             credentials["username"] = _normal(username)
-        user: AbstractBaseUser | None = super().authenticate(request, **credentials)
+        try:
+            user: AbstractBaseUser | None = super().authenticate(request, **credentials)
+        except HashingBusy:
+            # Nothing was tried: it must not count as one of the few wrong passwords of this name.
+            self._rollback_login_failed_rl_usage()
+            raise
         return user
 
     def get_client_ip(self, request: HttpRequest) -> str:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -88,13 +89,9 @@ class CountedDigests:
 # --- Room ---------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def no_room(argon2: Settings, owner: User) -> Iterator[None]:
-    """Take every place, and every place of the queue, for as long as the test lasts."""
-    owner.set_password(PASSWORD)
-    owner.save()
-    argon2.PASSWORD_HASHES_AT_ONCE, argon2.PASSWORD_HASHES_WAITING = 1, 0
-    workers.cache_clear()
+@contextmanager
+def full_house() -> Iterator[None]:
+    """Keep the only worker busy for the length of the block."""
     leave = threading.Event()
     held = threading.Thread(target=workers().run, args=[leave.wait])
     held.start()
@@ -103,6 +100,17 @@ def no_room(argon2: Settings, owner: User) -> Iterator[None]:
     yield
     leave.set()
     held.join()
+
+
+@pytest.fixture
+def no_room(argon2: Settings, owner: User) -> Iterator[None]:
+    """Take every place, and every place of the queue, for as long as the test lasts."""
+    owner.set_password(PASSWORD)
+    owner.save()
+    argon2.PASSWORD_HASHES_AT_ONCE, argon2.PASSWORD_HASHES_WAITING = 1, 0
+    workers.cache_clear()
+    with full_house():
+        yield
 
 
 def assert_busy(response: Any) -> None:
@@ -128,6 +136,18 @@ def test_every_page_that_digests_a_password_says_503_and_does_nothing(
     assert_busy(client.post("/accounts/reauthenticate/", {"password": PASSWORD}))
     owner.refresh_from_db()
     assert (owner.password, len(mail.outbox)) == (before, sent)
+
+
+def test_sign_in_that_found_no_room_is_no_wrong_password(client: Client, owner: User, argon2: Settings) -> None:
+    argon2.PASSWORD_HASHES_AT_ONCE, argon2.PASSWORD_HASHES_WAITING = 1, 0
+    workers.cache_clear()
+    owner.set_password(PASSWORD)
+    owner.save()
+    with full_house():
+        for _ in range(8):
+            assert_busy(client.post("/accounts/login/", {"login": "owner", "password": PASSWORD}))
+    sign_in(client, "owner")
+    assert is_signed_in(client)
 
 
 async def test_async_stack_says_503_too(async_client: AsyncClient, no_room: None) -> None:
