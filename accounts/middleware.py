@@ -5,8 +5,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from allauth.core.exceptions import ReauthenticationRequired
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings
+from django.contrib.auth import logout
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import resolve_url
@@ -52,24 +53,34 @@ def preferences(get_response: Handler | AsyncHandler) -> Handler | AsyncHandler:
 
 @sync_and_async_middleware
 def sessions_seen(get_response: Handler | AsyncHandler) -> Handler | AsyncHandler:
-    """Return a middleware that keeps the person's list of sessions true, with a write in five minutes at most."""
+    """Return a middleware that ends a session that has lasted too long, and keeps the person's list of sessions true.
 
-    def due(request: HttpRequest) -> User | None:
-        return request.user if isinstance(request.user, User) and services.is_session_due(request) else None
+    It writes once in five minutes at most.
+    """
+
+    def before(request: HttpRequest) -> None:
+        if not isinstance(request.user, User):
+            return
+        if services.is_session_over(request):
+            logout(request)
+        elif services.is_session_due(request):
+            services.note_session(request, request.user)
 
     if iscoroutinefunction(get_response):
 
         async def amiddleware(request: HttpRequest) -> HttpResponseBase:
-            if user := due(request):
-                await services.anote_session(request, user)
+            # A thread for the few requests that need one; the session is loaded, so asking it costs nothing.
+            if isinstance(request.user, User) and (
+                services.is_session_over(request) or services.is_session_due(request)
+            ):
+                await sync_to_async(before)(request)
             response: HttpResponseBase = await get_response(request)
             return response
 
         return amiddleware
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        if user := due(request):
-            services.note_session(request, user)
+        before(request)
         response = get_response(request)
         assert isinstance(response, HttpResponseBase)  # noqa: S101  # narrows the type of the sync branch
         return response

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from allauth.account.models import EmailAddress
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
@@ -61,6 +62,15 @@ def is_session_due(request: HttpRequest) -> bool:
     return not is_same or not 0 <= time.time() - seen["at"] < SEEN_EVERY_S
 
 
+def is_session_over(request: HttpRequest) -> bool:
+    """Return whether the person signed in longer ago than a session may last, however much they have used it since.
+
+    Django counts from the last change of a session alone, and noting when it was seen is one.
+    """
+    since = request.session.get(_SEEN, {}).get("since")
+    return since is not None and time.time() - since > settings.SESSION_COOKIE_AGE
+
+
 def note_session(request: HttpRequest, user: User) -> None:
     """Save from where and with what the person's session was seen just now."""
     if request.session.session_key is None:
@@ -100,6 +110,5 @@ def end_session(row: SignedInSession) -> None:
 
 asave_profile = sync_to_async(save_profile)
 aclose_account = sync_to_async(close_account)
-anote_session = sync_to_async(note_session)
 aend_sessions = sync_to_async(end_sessions)
 aend_session = sync_to_async(end_session)

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
+from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+from django.contrib.sessions.models import Session
 from django.core import mail
 from django.db import connection
 from django.test import AsyncClient, Client
@@ -106,6 +108,29 @@ def test_key_of_the_app_changes_with_every_look_until_it_is_turned_on(at_home: C
     assert "Incorrect code" in page
 
 
+class BackwardsAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth has no types
+    """Seals a key by turning it round: enough to see where it was sealed and where not."""
+
+    def encrypt(self, text: str) -> str:
+        return text[::-1]
+
+    decrypt = encrypt
+
+
+def test_key_of_the_app_lies_nowhere_in_clear(at_home: Client, owner: User, settings: Settings) -> None:
+    settings.MFA_ADAPTER = "tests.accounts.test_mfa.BackwardsAdapter"
+    page = text(at_home, "/accounts/2fa/totp/activate/")
+    for _ in range(2):
+        page = at_home.post("/accounts/2fa/totp/activate/", {"code": "000000"}).content.decode()
+    secret = re.findall(r'<code class="key" dir="ltr">(\w+)</code>', page)[0]
+    waiting = str(Session.objects.get().get_decoded())
+    assert secret not in waiting
+    assert secret[::-1] in waiting
+    at_home.post("/accounts/2fa/totp/activate/", {"code": code_of(secret)})
+    assert Authenticator.objects.get(user=owner, type=Authenticator.Type.TOTP).data == {"secret": secret[::-1]}
+    assert secret[::-1] not in str(Session.objects.get().get_decoded())
+
+
 def test_qr_code_is_an_image_that_the_policy_lets_through(at_home: Client) -> None:
     response = at_home.get("/accounts/2fa/totp/activate/")
     assert 'src="data:image/svg+xml;base64,' in response.content.decode()
@@ -160,7 +185,8 @@ def test_admin_takes_a_lost_factor_away_and_never_sees_what_it_holds(at_home: Cl
     assert admin.get("/admin/mfa/authenticator/?data__secret__startswith=A").status_code == 400
     assert admin.get("/admin/mfa/authenticator/add/").status_code == 403
     admin.post(f"/admin/mfa/authenticator/{factor.pk}/delete/", {"post": "yes"})
-    assert not Authenticator.objects.filter(pk=factor.pk).exists()
+    assert not Authenticator.objects.filter(user=owner).exists()
+    assert not is_signed_in(at_home)
 
 
 def test_key_of_another_person_cannot_be_touched(at_home: Client, other: User) -> None:

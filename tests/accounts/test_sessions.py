@@ -130,6 +130,28 @@ def test_device_is_named_in_words(user_agent: str, name: str) -> None:
     assert device_name(user_agent) == name
 
 
+@pytest.mark.parametrize(("days", "is_in"), [(13, True), (15, False)])
+async def test_session_lasts_fourteen_days_however_much_it_is_used(
+    async_client: AsyncClient, owner: User, days: int, is_in: bool
+) -> None:
+    await async_client.aforce_login(owner)
+    session = await async_client.asession()
+    seen = await session.aget("accounts.seen")
+    await session.aset("accounts.seen", seen | {"since": seen["since"] - days * 24 * 3600})
+    await session.asave()
+    for _ in range(2):
+        assert (await async_client.get("/tokens/")).status_code == (200 if is_in else 302)
+    assert await SignedInSession.objects.filter(user=owner).aexists() is is_in
+
+
+def test_old_session_ends_in_the_sync_stack_too(client: Client, owner: User) -> None:
+    client.force_login(owner)
+    session = client.session
+    session["accounts.seen"] |= {"since": 0}
+    session.save()
+    assert not is_signed_in(client)
+
+
 # --- What ends the others -----------------------------------------------------------------------
 
 
