@@ -3,10 +3,15 @@
 from typing import Any
 
 from allauth.core import context
+from allauth.mfa import app_settings
+from allauth.mfa.adapter import get_adapter
+from allauth.mfa.base.forms import AuthenticateForm, BaseAuthenticateForm, ReauthenticateForm
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.forms import ActivateTOTPForm
 from allauth.mfa.totp.internal.auth import SECRET_SESSION_KEY
 from allauth.mfa.utils import decrypt, encrypt
+from django.core.cache import cache
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
@@ -27,6 +32,27 @@ class ActivateAppForm(ActivateTOTPForm):  # type: ignore[misc]  # allauth has no
         session[SECRET_SESSION_KEY] = encrypt(self.secret)
         self.fields["code"].label = _("Code")
         self.fields["code"].widget.attrs.update(inputmode="numeric", placeholder="")
+
+
+class _OnceForm(BaseAuthenticateForm):  # type: ignore[misc]  # allauth has no types
+    """A code that counts once for as long as it counts at all: allauth remembers a used one for a single period."""
+
+    def clean_code(self) -> str:
+        """Return the code. Raises ValidationError for a wrong or a used one."""
+        code = str(super().clean_code())
+        lifetime_s = (2 * app_settings.TOTP_TOLERANCE + 1) * app_settings.TOTP_PERIOD
+        used = f"accounts.code:{self.user.pk}:{salted_hmac('accounts.mfa', code, algorithm='sha256').hexdigest()}"
+        if self.authenticator.type == Authenticator.Type.TOTP and not cache.add(used, 1, lifetime_s):
+            raise get_adapter().validation_error("incorrect_code")
+        return code
+
+
+class SecondStepForm(_OnceForm, AuthenticateForm):  # type: ignore[misc]  # allauth has no types
+    """The second step of a sign-in."""
+
+
+class ProofByCodeForm(_OnceForm, ReauthenticateForm):  # type: ignore[misc]  # allauth has no types
+    """A fresh proof by a code."""
 
 
 async def ahas_second_factor(user: User) -> bool:

@@ -170,7 +170,13 @@ ACCOUNT_REAUTHENTICATION_TIMEOUT = int(timedelta(minutes=5).total_seconds())
 DEVICE_COOKIE_NAME = "device"
 # A second factor: an app, a security key or passkey, and codes for the day that both are lost.
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
-MFA_FORMS = {"activate_totp": "accounts.mfa.ActivateAppForm"}
+MFA_FORMS = {
+    "activate_totp": "accounts.mfa.ActivateAppForm",
+    "authenticate": "accounts.mfa.SecondStepForm",
+    "reauthenticate": "accounts.mfa.ProofByCodeForm",
+}
+# The code before this one and the one after count too: networks are slow and clocks are not all right.
+MFA_TOTP_TOLERANCE = 1
 MFA_TOTP_ISSUER = SITE_NAME
 STAFF_MFA_REQUIRED = env.bool("STAFF_MFA_REQUIRED", default=True)
 if not (STAFF_MFA_REQUIRED or DEBUG):

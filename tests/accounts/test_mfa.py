@@ -61,13 +61,44 @@ def test_app_is_asked_for_at_the_next_sign_in(at_home: Client, owner: User) -> N
     assert is_signed_in(elsewhere)
 
 
-def test_code_that_was_seen_is_worth_nothing_a_second_time(at_home: Client, owner: User) -> None:
+def second_step(code: str) -> bool:
+    """Sign in with the password and the code; return whether that opened the account."""
+    client = Client()
+    sign_in(client, "owner")
+    client.post("/accounts/2fa/authenticate/", {"code": code})
+    return is_signed_in(client)
+
+
+@pytest.mark.parametrize("later_s", [0, 20, 31])
+def test_code_that_was_seen_is_worth_nothing_a_second_time(
+    at_home: Client, monkeypatch: pytest.MonkeyPatch, later_s: int
+) -> None:
+    now = time.time() // 30 * 30 + 30
+    monkeypatch.setattr(time, "time", lambda: now)
     code = code_of(turn_on(at_home))
-    browsers = [Client(), Client()]
-    for browser in browsers:
-        sign_in(browser, "owner")
-        browser.post("/accounts/2fa/authenticate/", {"code": code})
-    assert [is_signed_in(browser) for browser in browsers] == [True, False]
+    assert second_step(code)
+    monkeypatch.setattr(time, "time", lambda: now + later_s)
+    assert not second_step(code)
+
+
+@pytest.mark.parametrize(("off_s", "counts"), [(-31, False), (-30, True), (0, True), (59, True), (60, False)])
+def test_code_counts_a_period_before_and_after_its_own(
+    at_home: Client, monkeypatch: pytest.MonkeyPatch, off_s: int, counts: bool
+) -> None:
+    now = time.time() // 30 * 30 + 30
+    monkeypatch.setattr(time, "time", lambda: now)
+    code = code_of(turn_on(at_home))
+    monkeypatch.setattr(time, "time", lambda: now + off_s)
+    assert second_step(code) is counts
+
+
+def test_code_that_opened_the_account_is_no_fresh_proof_too(at_home: Client) -> None:
+    secret = turn_on(at_home)
+    client = Client()
+    sign_in(client, "owner")
+    for address in ("/accounts/2fa/authenticate/", "/accounts/2fa/reauthenticate/"):
+        response = client.post(address, {"code": code_of(secret)})
+    assert "Incorrect code" in response.content.decode()
 
 
 def test_recovery_code_opens_once(at_home: Client, owner: User) -> None:
@@ -187,6 +218,16 @@ def test_admin_takes_a_lost_factor_away_and_never_sees_what_it_holds(at_home: Cl
     admin.post(f"/admin/mfa/authenticator/{factor.pk}/delete/", {"post": "yes"})
     assert not Authenticator.objects.filter(user=owner).exists()
     assert not is_signed_in(at_home)
+
+
+def test_admin_takes_several_factors_away_at_once(at_home: Client, owner: User, staff: User) -> None:
+    turn_on(at_home)
+    factors = [str(pk) for pk in Authenticator.objects.filter(user=owner).values_list("pk", flat=True)]
+    admin = just_proved(Client(), staff)
+    data = {"post": "yes", "action": "delete_selected", "_selected_action": factors}
+    admin.post("/admin/mfa/authenticator/", data)
+    assert not Authenticator.objects.filter(user=owner).exists()
+    assert Authenticator.objects.filter(user=staff).exists()
 
 
 def test_key_of_another_person_cannot_be_touched(at_home: Client, other: User) -> None:

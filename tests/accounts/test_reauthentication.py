@@ -106,11 +106,13 @@ def test_administrator_changes_a_person_with_a_fresh_proof_only(
     assert after is None or (after.password, after.email) != before
 
 
+@pytest.mark.parametrize("page", ["{}/delete/", ""])
 def test_administrator_deletes_a_token_with_a_fresh_proof_only(
-    client: Client, staff: User, token: RapidProToken
+    client: Client, staff: User, token: RapidProToken, page: str
 ) -> None:
-    address = f"/admin/rapidpro_integration/rapidprotoken/{token.pk}/delete/"
+    address = f"/admin/rapidpro_integration/rapidprotoken/{page.format(token.pk)}"
+    data = {"post": "yes", "action": "delete_selected", "_selected_action": [str(token.pk)]}
     for seconds_ago, left in ((301, 1), (0, 0)):
         just_proved(client, staff, seconds_ago=seconds_ago)
-        client.post(address, {"post": "yes"})
+        client.post(address, data)
         assert RapidProToken.objects.count() == left
