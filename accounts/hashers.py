@@ -26,7 +26,8 @@ class Workers:
     """A few threads that digest, and a short queue for them.
 
     The threads are their own, because a thread's memory stays with it: the C library keeps the 19 MiB of a digest for
-    the next one of the same thread. Fifty threads that took turns grew the process by 360 MiB when tried; with two workers it was 60.
+    the next one of the same thread. Fifty threads that took turns grew the process by 360 MiB when
+    tried; with two workers it was 60.
     """
 
     def __init__(self, at_once: int, waiting: int, wait_s: float) -> None:
