@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from accounts.admin import FreshProofAdmin
 from accounts.selectors import person
 from rapidpro_integration import server_services
 from rapidpro_integration.models import RequestState, Server, ServerRequest
@@ -26,7 +27,7 @@ def _log(request: HttpRequest, rows: Iterable[Model], change: str) -> None:
 
 
 @admin.register(Server)
-class ServerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for mypy only
+class ServerAdmin(FreshProofAdmin):
     """The servers: open to all or to some, named by the setting or approved here, paused or not."""
 
     list_display = ["name", "origin", "open_to_all", "paused", "named", "approved_on", "approved_by"]
@@ -86,7 +87,7 @@ class ServerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for my
 
 
 @admin.register(ServerRequest)
-class ServerRequestAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for mypy only
+class ServerRequestAdmin(FreshProofAdmin):
     """What people have asked for, and the decision, which is asked for twice."""
 
     list_display = ["name", "origin", "person", "reason", "state", "asked_on", "decided_by", "decided_on"]

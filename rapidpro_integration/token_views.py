@@ -11,6 +11,8 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from accounts.limits import limited
+from accounts.reauthentication import reauthentication_required
 from accounts.selectors import person
 from rapidpro_integration import selectors, services
 from rapidpro_integration.canaries import KeyUnfitError
@@ -42,6 +44,7 @@ async def token_list(request: HttpRequest) -> HttpResponseBase:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@limited("token_add")
 async def token_add(request: HttpRequest) -> HttpResponseBase:
     """Save a new token in one step: its server is asked first."""
     reach = await selectors.areach_of(person(request).pk)
@@ -98,6 +101,7 @@ async def token_detail(request: HttpRequest, token_id: UUID) -> HttpResponseBase
 
 
 @require_POST
+@limited("token_check")
 async def token_check(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
     """Ask the server about the token now, and show the answer."""
     token = await selectors.aget_token_or_404(person(request).pk, token_id)
@@ -119,6 +123,8 @@ async def token_check(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@reauthentication_required
+@limited("token_add")
 async def token_replace(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
     """Put a new token into the row; its label and addresses stay."""
     token = await selectors.aget_token_or_404(person(request).pk, token_id)
@@ -165,6 +171,7 @@ async def token_rename(request: HttpRequest, token_id: UUID) -> HttpResponseBase
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@reauthentication_required
 async def token_delete(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
     """Ask first, then destroy the token."""
     token = await selectors.aget_token_or_404(person(request).pk, token_id)

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import hypothesis
 import pytest
 import respx
 import stamina
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from asgiref.sync import async_to_sync
 from django.core.cache import cache
 from django.test import Client
@@ -96,8 +98,10 @@ def other(db: None) -> User:
 
 @pytest.fixture
 def staff(db: None) -> User:
-    """Return an administrator."""
-    return _person("staff", is_staff=True, is_superuser=True)
+    """Return an administrator, who has an authenticator app as they all must."""
+    user = _person("staff", is_staff=True, is_superuser=True)
+    TOTP.activate(user, generate_totp_secret())
+    return user
 
 
 @pytest.fixture
@@ -142,11 +146,20 @@ def token(owner: User, make_token: TokenMaker) -> RapidProToken:
     return make_token(owner)
 
 
+def just_proved(client: Client, user: User, *, seconds_ago: float = 0) -> Client:
+    """Sign the person in, as if they had typed the password so many seconds ago; return the browser."""
+    client.force_login(user)
+    session = client.session
+    session["account_authentication_methods"] = [{"method": "password", "at": time.time() - seconds_ago}]
+    session["account_authentication_methods_user"] = str(user.pk)
+    session.save()
+    return client
+
+
 @pytest.fixture
 def owner_client(client: Client, owner: User) -> Client:
-    """Return a browser in which the owner is signed in."""
-    client.force_login(owner)
-    return client
+    """Return a browser in which the owner has just signed in."""
+    return just_proved(client, owner)
 
 
 # --- RapidPro, as it was recorded ---------------------------------------------------------------

@@ -60,6 +60,7 @@ def base_url(site_folder: Path) -> Iterator[str]:
         "TOKEN_KEYS": "k1:" + base64.b64encode(secrets.token_bytes(32)).decode(),
         "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
         "CACHE_URL": "locmemcache://e2e",
+        "STAFF_MFA_REQUIRED": "false",
         "LOG_FILE": str(folder / "console.log"),
         "SANDBOX_ORIGIN": f"http://127.0.0.1:{sandbox_port}",
     }

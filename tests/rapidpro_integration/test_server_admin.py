@@ -11,7 +11,7 @@ from pytest_django import Settings
 from accounts.models import User
 from rapidpro_integration import selectors, server_services
 from rapidpro_integration.models import RequestState, Server, ServerRequest
-from tests.conftest import SERVER
+from tests.conftest import SERVER, just_proved
 
 SERVERS = "/admin/rapidpro_integration/server/"
 REQUESTS = "/admin/rapidpro_integration/serverrequest/"
@@ -20,8 +20,7 @@ WANTED = "https://wanted.example"
 
 @pytest.fixture
 def admin(client: Client, staff: User) -> Client:
-    client.force_login(staff)
-    return client
+    return just_proved(client, staff)
 
 
 @pytest.fixture

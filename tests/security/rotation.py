@@ -61,7 +61,8 @@ def exercise(database_url: str, *, rows: int, kills: int = 5, seed: int = 1) -> 
     """Fill the database, rotate it under fire and return what is left. AssertionError if a command misbehaves."""
     chance, started = random.Random(seed), time.monotonic()
     site, both, worker = Site(database_url), f"{NEW},{OLD}", ("-m", "tests.security.rotation_worker")
-    rotate = ("manage.py", "tokens", "rotate", "--batch", "50")
+    # So small that five killed rotations and the replacing leave something to rotate.
+    rotate = ("manage.py", "tokens", "rotate", "--batch", str(max(rows // 200, 3)))
     output_of(site.start(OLD, "manage.py", "migrate", "--verbosity", "0"))
     output_of(site.start(OLD, *worker, "fill", str(rows)))
     with tempfile.TemporaryDirectory() as folder:
@@ -71,7 +72,7 @@ def exercise(database_url: str, *, rows: int, kills: int = 5, seed: int = 1) -> 
             assert replacing.stdout is not None
             assert replacing.stdout.readline() == "replacing\n", output_of(replacing)
             for _ in range(kills):
-                kill_in_the_middle(site.start(both, *rotate), chance.uniform(0, rows / 20_000))
+                kill_in_the_middle(site.start(both, *rotate), chance.uniform(0, rows / 60_000))
             for rotation in [site.start(both, *rotate) for _ in range(2)]:
                 assert output_of(rotation).endswith("No row needs an older key any more.\n")
             assert replacing.poll() is None, "the replacing process ended before the rotation did"

@@ -72,7 +72,7 @@ class Command(BaseCommand):
         web = [sys.executable, "-m", "uvicorn", "config.asgi:application", "--host", HOST, "--port", str(port)]
         commands = {
             "sandbox": [*manage, "rapidpro_sandbox", "--port", str(sandbox_port), "--quiet"],
-            "site": [*web, "--lifespan", "off", "--log-level", "warning", "--no-server-header"],
+            "site": [*web, "--lifespan", "off", "--log-level", "warning", "--no-server-header", "--no-proxy-headers"],
         }
         environment = os.environ | {"SANDBOX_ORIGIN": f"http://{HOST}:{sandbox_port}"}
         for number in (signal.SIGTERM, signal.SIGINT):
