@@ -10,6 +10,10 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
+from accounts.audit.models import AuditEntry, AuditHead
+
+__all__ = ["AuditEntry", "AuditHead", "User", "validate_time_zone"]
+
 
 def validate_time_zone(value: str) -> None:
     """Raise ValidationError unless `value` is a name of the IANA time zone database."""

@@ -61,6 +61,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "accounts.middleware.preferences",
+    "accounts.audit.context.remember_request",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -131,6 +132,14 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "home"
 ACCOUNT_PRESERVE_USERNAME_CASING = False
 ACCOUNT_SESSION_REMEMBER = None
 ACCOUNT_USERNAME_BLACKLIST = ["admin", "root", "staff", "system"]
+
+# --- The audit log (read by accounts.audit) ----------------------------------------------------
+
+# Signs the entries. Without one of its own the log is signed by a key derived from SECRET_KEY.
+AUDIT_KEY = env.str("AUDIT_KEY", default="")
+AUDIT_KEY_FALLBACKS = env.list("AUDIT_KEY_FALLBACKS", default=[])
+if any(len(key) < 32 for key in [AUDIT_KEY, *AUDIT_KEY_FALLBACKS] if key):
+    raise ImproperlyConfigured("AUDIT_KEY or one of AUDIT_KEY_FALLBACKS is shorter than 32 characters.")
 
 # --- The vault (read by rapidpro_integration.vault) --------------------------------------------
 
