@@ -1,6 +1,10 @@
 """User administration; the admin's door is the site's own sign-in page."""
 
+from typing import Any
+
+from allauth.account.admin import EmailAddressAdmin as AllauthEmailAddressAdmin
 from allauth.account.decorators import secure_admin_login
+from allauth.account.models import EmailAddress
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.db.models import Count, QuerySet
@@ -9,13 +13,14 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from accounts import services
+from accounts.audit.looks import RecordsLooks
 from accounts.models import User
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic for mypy only
+class UserAdmin(RecordsLooks, DjangoUserAdmin):  # type: ignore[type-arg]  # generic for mypy only
     """People: find, deactivate, grant."""
 
     list_display = ["email", "name", "username", "is_active", "is_staff", "last_login", "tokens"]
@@ -32,6 +37,10 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic for mypy 
         (None, {"classes": ("wide",), "fields": ("email", "username", "usable_password", "password1", "password2")}),
     )
 
+    def looked_at(self, row: User) -> dict[str, Any]:
+        """Return the person whose row it is."""
+        return {"owner": row}
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """Return the users with the number of their tokens, in one query."""
         users: QuerySet[User] = super().get_queryset(request)
@@ -47,3 +56,15 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic for mypy 
     def tokens(self, user: User) -> int:
         """Return how many tokens the user has saved."""
         return int(getattr(user, "token_count", 0))
+
+
+admin.site.unregister(EmailAddress)
+
+
+@admin.register(EmailAddress)
+class EmailAddressAdmin(RecordsLooks, AllauthEmailAddressAdmin):  # type: ignore[misc]  # allauth has no types
+    """allauth's own, with its looks written down."""
+
+    def looked_at(self, row: EmailAddress) -> dict[str, Any]:
+        """Return the person whose address it is."""
+        return {"owner": row.user_id}

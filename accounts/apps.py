@@ -10,3 +10,9 @@ class AccountsConfig(AppConfig):
     name = "accounts"
     verbose_name = _("Accounts")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Begin to write down what happens to accounts."""
+        from accounts.audit import receivers
+
+        receivers.connect()

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import models, transaction
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
@@ -53,7 +53,9 @@ class User(AbstractUser):
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save; user name and e-mail address always in small letters, as allauth looks them up."""
         self._fold()
-        super().save(*args, **kwargs)
+        # One transaction with what the audit log says of it: see accounts/audit/receivers.py.
+        with transaction.atomic():
+            super().save(*args, **kwargs)
 
     def _fold(self) -> None:
         self.username = self.username.lower()

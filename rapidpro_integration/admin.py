@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from accounts.audit.looks import RecordsLooks
 from rapidpro_integration import services
 from rapidpro_integration.checking import CheckOutcome, acheck_token
 from rapidpro_integration.models import RapidProToken, TokenState
@@ -35,7 +36,7 @@ async def _acheck_all(tokens: Sequence[RapidProToken]) -> list[CheckOutcome]:
 
 
 @admin.register(RapidProToken)
-class RapidProTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for mypy only
+class RapidProTokenAdmin(RecordsLooks):
     """All tenants' tokens: their facts and states, never the sealed text, the key or the fingerprint."""
 
     list_display = ["label", "owner", "state", "workspace_name", "server", "checked_on", "last_used_on", "created_on"]
@@ -71,6 +72,10 @@ class RapidProTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return False: only its owner types a token, on the owner's own pages."""
         return False
+
+    def looked_at(self, row: RapidProToken) -> dict[str, Any]:
+        """Return the token, and with it its owner."""
+        return {"token": row}
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
         """Refuse look-ups that would tell what a sealed token is, letter by letter."""

@@ -16,7 +16,8 @@ _RULES = {
     "accounts_audit_no_delete": (
         ENTRY,
         "DELETE",
-        "OLD.number > COALESCE((SELECT MAX(pruned_through) FROM accounts_auditentry WHERE pruned_through IS NOT NULL), 0)",
+        "OLD.number > COALESCE("
+        "(SELECT MAX(pruned_through) FROM accounts_auditentry WHERE pruned_through IS NOT NULL), 0)",
         "an audit entry is deleted only by audit prune",
     ),
     # Refuses SQLite's INSERT OR REPLACE too, which would overwrite a row without any other trigger.
