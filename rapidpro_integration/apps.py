@@ -13,10 +13,14 @@ class RapidProIntegrationConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Stop the start when the keys are missing or malformed: the message names the setting and never a key."""
-        from rapidpro_integration import servers, vault
+        """Listen for deletions, and stop the start when the keys are missing or malformed.
+
+        The message names the setting and never a key.
+        """
+        from rapidpro_integration import receivers, servers, vault
         from rapidpro_integration.client.origins import OriginError
 
+        receivers.connect()
         problem = ""
         try:
             vault.ring()

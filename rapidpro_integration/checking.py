@@ -8,10 +8,12 @@ from typing import Any
 
 from django.utils import timezone
 
+from accounts.audit.actions import Outcome
 from rapidpro_integration.client.errors import AbstractRequestException, Kind
 from rapidpro_integration.client.types import Workspace
 from rapidpro_integration.interface import RapidProInterface
 from rapidpro_integration.models import RapidProToken, TokenState
+from rapidpro_integration.openings import Purpose, anote_opening
 from rapidpro_integration.vault import Secret
 
 STATES: dict[Kind, TokenState] = {
@@ -66,6 +68,15 @@ class CheckOutcome:
             }
         return fields
 
+    def facts(self) -> dict[str, Any]:
+        """Return what the audit log keeps of this outcome, as arguments of `record`."""
+        refused = self.state in {TokenState.REJECTED, TokenState.NOT_ALLOWED}
+        return {
+            "outcome": Outcome.REFUSED if refused else Outcome.FAILED if self.error else Outcome.DONE,
+            "reference": self.reference,
+            "details": {"state": self.state.value, "status": self.error.status_code if self.error else 200},
+        }
+
 
 def new_reference() -> str:
     """Return a short id that a person can read out and an administrator can find in the log."""
@@ -89,6 +100,7 @@ async def acheck_token(token: RapidProToken) -> CheckOutcome:
     except AbstractRequestException as caught:
         error = caught
     else:
+        await anote_opening(token, Purpose.CHECK)
         return await acheck(interface)
     return outcome_of(error)
 

@@ -19,9 +19,11 @@ from django.utils import timezone, translation
 
 from accounts.audit import triggers
 from accounts.models import User
-from rapidpro_integration import vault
+from rapidpro_integration import openings, vault
 from rapidpro_integration.models import RapidProToken, TokenState
 from rapidpro_integration.vault import Secret
+from tests import processes
+from tests.processes import RealDatabase
 
 # These machines are shared: how long an example took says nothing about the code.
 hypothesis.settings.register_profile("shared", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -63,6 +65,12 @@ def _flush_may_empty_the_audit_log() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Flush, "handle", handle)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _openings_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin each test with no token opened, and without a thread that would write into another test's database."""
+    monkeypatch.setattr(openings, "_openings", openings.Openings(schedule=lambda delay_s, call: None))
 
 
 @pytest.fixture
@@ -153,6 +161,32 @@ def owner_client(client: Client, owner: User) -> Client:
     """Return a browser in which the owner is signed in."""
     client.force_login(owner)
     return client
+
+
+# --- The audit log ------------------------------------------------------------------------------
+
+type Sql = Callable[..., None]
+
+
+@pytest.fixture
+def sql(db: None) -> Sql:
+    """Return a function that runs statements while the triggers are away."""
+
+    def run(*statements: str) -> None:
+        triggers.drop(connection)
+        with connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+        triggers.create(connection)
+
+    return run
+
+
+@pytest.fixture
+def real_database(tmp_path: Path, db: None, django_db_blocker: Any) -> Iterator[RealDatabase]:
+    """Return a database of its own, for tests in which several processes meet."""
+    with processes.database(tmp_path, django_db_blocker) as made:
+        yield made
 
 
 # --- RapidPro, as it was recorded ---------------------------------------------------------------

@@ -24,9 +24,17 @@ class LogBroken(Exception):
 class TokenFacts(Protocol):
     """What an entry keeps of a token."""
 
-    pk: UUID
-    owner_id: int
-    label: str
+    @property
+    def pk(self) -> UUID:
+        """The row's id."""
+
+    @property
+    def owner_id(self) -> int:
+        """The id of the person whose token it is."""
+
+    @property
+    def label(self) -> str:
+        """The name that its owner gave it."""
 
 
 def record(

@@ -19,9 +19,8 @@ from accounts.audit.services import LogBroken
 from accounts.audit.verification import verify
 from accounts.models import User
 from rapidpro_integration.models import RapidProToken
-from tests.accounts.audit.conftest import Sql
 from tests.accounts.test_accounts import NEW_PASSWORD, SIGN_UP, edit, link_in_mail, sign_in
-from tests.conftest import PASSWORD, SECRET
+from tests.conftest import PASSWORD, SECRET, Sql
 
 
 def entries(*actions: Action) -> list[AuditEntry]:

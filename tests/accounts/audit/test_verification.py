@@ -14,7 +14,7 @@ from accounts.audit.services import LogBroken, record
 from accounts.audit.verification import verify
 from accounts.models import User
 from rapidpro_integration.models import RapidProToken
-from tests.accounts.audit.conftest import Sql
+from tests.conftest import Sql
 
 _COPY = (
     'SELECT {}, "when", action, outcome, actor_id, actor_name, owner_id, owner_name, token_id, token_label, address, '
