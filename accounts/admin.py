@@ -13,8 +13,11 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from accounts import services
+from accounts.audit.admin import AuditEntryAdmin
 from accounts.audit.looks import RecordsLooks
 from accounts.models import User
+
+__all__ = ["AuditEntryAdmin", "EmailAddressAdmin", "UserAdmin"]
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 

@@ -17,10 +17,15 @@ class RapidProIntegrationConfig(AppConfig):
 
         The message names the setting and never a key.
         """
+        from accounts.audit import words
         from rapidpro_integration import receivers, servers, vault
         from rapidpro_integration.client.origins import OriginError
+        from rapidpro_integration.models import TokenState
+        from rapidpro_integration.openings import Purpose
 
         receivers.connect()
+        words.register("state", dict(TokenState.choices))
+        words.register("purpose", dict(Purpose.choices))
         problem = ""
         try:
             vault.ring()

@@ -89,6 +89,11 @@ class AuditEntry(models.Model):
         """Raise AppendOnly."""
         _refuse()
 
+    @property
+    def shows_source(self) -> bool:
+        """Whether the owner may see the address and browser: another person's are facts of that person."""
+        return self.actor_id in {None, self.owner_id}
+
     def signed_fields(self) -> list[Field]:
         """Return what the signature covers beside the key and the signature before: every column but those three."""
         return [

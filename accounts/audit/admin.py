@@ -1,0 +1,61 @@
+"""The whole log for staff: read, searched and exported, never changed."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, StreamingHttpResponse
+from django.utils.translation import gettext_lazy as _
+
+from accounts.audit.actions import Action
+from accounts.audit.exporting import csv_response
+from accounts.audit.looks import RecordsLooks
+from accounts.audit.models import AuditEntry
+from accounts.audit.services import record
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(RecordsLooks):
+    """Who did what, when, to whom and from where."""
+
+    list_display = [
+        "number",
+        "when",
+        "action",
+        "outcome",
+        "actor_name",
+        "owner_name",
+        "token_label",
+        "count",
+        "address",
+        "reference",
+    ]
+    list_filter = ["action", "outcome", "when"]
+    search_fields = ["actor_name", "owner_name", "token_label", "token_id", "address", "reference"]
+    date_hierarchy = "when"
+    list_per_page = 50
+    show_full_result_count = False
+    actions = ["export_csv"]
+    readonly_fields = [field.name for field in AuditEntry._meta.fields]
+
+    def looked_at(self, row: AuditEntry) -> dict[str, Any]:
+        """Return whose entry it is."""
+        return {"owner": row.owner_id}
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Return False: the log writes itself."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Return False: an entry is never changed."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Return False: old entries go by `manage.py audit prune`."""
+        return False
+
+    @admin.action(description=_("Export as CSV"), permissions=["view"])
+    def export_csv(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> StreamingHttpResponse:
+        """Send the chosen entries as a file."""
+        record(Action.LOG_EXPORTED, details={"entries": queryset.count()})
+        return csv_response(queryset, full=True)
