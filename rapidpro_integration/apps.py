@@ -18,6 +18,7 @@ class RapidProIntegrationConfig(AppConfig):
         The message names the setting and never a key.
         """
         from accounts.audit import words
+        from accounts.audit.actions import Action
         from rapidpro_integration import receivers, servers, vault
         from rapidpro_integration.client.origins import OriginError
         from rapidpro_integration.models import TokenState
@@ -25,6 +26,7 @@ class RapidProIntegrationConfig(AppConfig):
 
         receivers.connect()
         words.register("state", dict(TokenState.choices))
+        words.register("about", dict(Action.choices))
         words.register("purpose", dict(Purpose.choices))
         problem = ""
         try:

@@ -35,6 +35,10 @@ STATES: dict[Kind, TokenState] = {
 }
 
 
+# The server answered, and said no to this token.
+REFUSED = frozenset({TokenState.REJECTED, TokenState.NOT_ALLOWED})
+
+
 @dataclass(frozen=True, slots=True)
 class CheckOutcome:
     """What one check of a token found: a workspace, or the error that stood in the way."""
@@ -70,9 +74,8 @@ class CheckOutcome:
 
     def facts(self) -> dict[str, Any]:
         """Return what the audit log keeps of this outcome, as arguments of `record`."""
-        refused = self.state in {TokenState.REJECTED, TokenState.NOT_ALLOWED}
         return {
-            "outcome": Outcome.REFUSED if refused else Outcome.FAILED if self.error else Outcome.DONE,
+            "outcome": Outcome.REFUSED if self.state in REFUSED else Outcome.FAILED if self.error else Outcome.DONE,
             "reference": self.reference,
             "details": {"state": self.state.value, "status": self.error.status_code if self.error else 200},
         }

@@ -6,6 +6,7 @@ from django.db.models.signals import post_delete
 
 from accounts.audit.actions import Action
 from accounts.audit.services import record
+from rapidpro_integration import notices
 from rapidpro_integration.models import RapidProToken
 
 
@@ -14,6 +15,8 @@ def connect() -> None:
     post_delete.connect(_deleted, sender=RapidProToken)
 
 
-def _deleted(sender: object, instance: RapidProToken, **kwargs: Any) -> None:
+def _deleted(sender: object, instance: RapidProToken, origin: Any = None, **kwargs: Any) -> None:
     # By its owner, by staff in the admin, or with the closing of the account: one signal for all of them.
-    record(Action.TOKEN_DELETED, token=instance, details={"server": instance.server})
+    entry = record(Action.TOKEN_DELETED, token=instance, details={"server": instance.server})
+    if getattr(origin, "model", type(origin)) is RapidProToken:
+        notices.tell_owner(entry, instance.server)

@@ -12,8 +12,8 @@ from django.utils import timezone
 from accounts.audit.actions import Action
 from accounts.audit.chain import Fact
 from accounts.audit.services import record
-from rapidpro_integration import servers, vault
-from rapidpro_integration.checking import CheckOutcome
+from rapidpro_integration import notices, servers, vault
+from rapidpro_integration.checking import REFUSED, CheckOutcome
 from rapidpro_integration.models import RapidProToken, TokenState
 from rapidpro_integration.vault import Secret
 
@@ -114,7 +114,8 @@ def replace_token(token: RapidProToken, server: str, secret: Secret, outcome: Ch
 def _record_saved(action: Action, token: RapidProToken, outcome: CheckOutcome, details: dict[str, Fact]) -> None:
     # It was saved, whatever the server said of it: that is among the details.
     facts = outcome.facts()
-    record(action, token=token, reference=outcome.reference, details=details | facts["details"])
+    entry = record(action, token=token, reference=outcome.reference, details=details | facts["details"])
+    notices.tell_owner(entry, str(details["server"]))
 
 
 def record_not_saved(owner_id: int, server: str, outcome: CheckOutcome, token: RapidProToken | None) -> None:
@@ -134,8 +135,12 @@ def _update_unchanged(token: RapidProToken, fields: dict[str, Any]) -> None:
 def record_check(token: RapidProToken, outcome: CheckOutcome) -> None:
     """Save what a check found. Raises TokenChangedMeanwhile when the row no longer holds the token that was checked."""
     with transaction.atomic():
+        row = RapidProToken.objects.select_for_update().filter(pk=token.pk).only("state").first()
         _update_unchanged(token, outcome.fields())
-        record(Action.TOKEN_CHECKED, token=token, **outcome.facts())
+        entry = record(Action.TOKEN_CHECKED, token=token, **outcome.facts())
+        # Once for each change of the state, read under a lock: two checks at once are one change.
+        if outcome.state in REFUSED and row is not None and row.state not in REFUSED:
+            notices.tell_owner(entry, token.server)
 
 
 def record_use(token: RapidProToken) -> None:
@@ -173,7 +178,9 @@ def _set_state(token: RapidProToken, rows: QuerySet[RapidProToken], state: Token
     with transaction.atomic():
         changed = bool(rows.update(state=state, changed_on=timezone.now()))
         if changed:
-            record(action, token=token)
+            entry = record(action, token=token)
+            if action == Action.TOKEN_DISABLED:
+                notices.tell_owner(entry, token.server)
     return changed
 
 

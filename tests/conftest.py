@@ -19,7 +19,7 @@ from django.utils import timezone, translation
 
 from accounts.audit import triggers
 from accounts.models import User
-from rapidpro_integration import openings, vault
+from rapidpro_integration import notices, openings, vault
 from rapidpro_integration.models import RapidProToken, TokenState
 from rapidpro_integration.vault import Secret
 from tests import processes
@@ -71,6 +71,12 @@ def _flush_may_empty_the_audit_log() -> Iterator[None]:
 def _openings_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin each test with no token opened, and without a thread that would write into another test's database."""
     monkeypatch.setattr(openings, "_openings", openings.Openings(schedule=lambda delay_s, call: None))
+
+
+@pytest.fixture(autouse=True)
+def _notices_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send mails in the test's own thread: the other one would look into another test's database."""
+    monkeypatch.setattr(notices, "_later", lambda call: call())
 
 
 @pytest.fixture

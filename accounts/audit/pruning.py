@@ -29,18 +29,18 @@ def prune(keep_days: int, *, although_broken: bool = False) -> int:
         raise NotWhole(broken)
     limit = timezone.now() - timedelta(days=keep_days)
     with transaction.atomic():
-        AuditHead.objects.select_for_update().get(pk=1)  # nobody writes between the choice and the tombstone
+        # Nobody writes between the choice and the tombstone.
+        head = AuditHead.objects.select_for_update().get(pk=1)
         first_kept = AuditEntry.objects.filter(when__gte=limit).order_by("number").first()
-        going = AuditEntry.objects.order_by("number")
-        if first_kept is not None:
-            going = going.filter(number__lt=first_kept.number)
-        count, last = going.count(), going.last()
-        if last is None:
+        # Told by what stays, and not by what goes: of a broken log the last rows that go may be missing.
+        through, mac = (first_kept.number - 1, first_kept.previous) if first_kept else (head.number, head.mac)
+        count = AuditEntry.objects.filter(number__lte=through).count()
+        if not count:
             return 0
         record(
             Action.LOG_PRUNED,
-            details={"mac": last.mac, "count": count, "older_than": f"{limit:%Y-%m-%d}", "broken": broken},
-            pruned_through=last.number,
+            details={"mac": mac, "count": count, "older_than": f"{limit:%Y-%m-%d}", "broken": broken},
+            pruned_through=through,
         )
-        AuditEntry.objects.remove_through(last.number)
+        AuditEntry.objects.remove_through(through)
     return count

@@ -228,6 +228,15 @@ def test_prune_of_a_broken_log_is_refused_or_told(log: list[AuditEntry], sql: Sq
     assert verify().broken == ""
 
 
+@pytest.mark.parametrize("gone", ["number = 5", "number = 1", "number IN (2, 3)"])
+def test_log_that_lost_rows_can_be_begun_anew(log: list[AuditEntry], sql: Sql, gone: str) -> None:
+    sql(f"DELETE FROM accounts_auditentry WHERE {gone}")
+    pruning.prune(0, although_broken=True)
+    record(Action.SIGNED_IN)
+    assert verify().broken == ""
+    assert [entry.number for entry in AuditEntry.objects.all()] == [7, 6]
+
+
 def test_details_take_plain_facts_only(db: None) -> None:
     for wrong in (1.5, {"a": 1}, object(), b"x"):
         with pytest.raises(TypeError, match="no plain fact"):
