@@ -61,7 +61,7 @@ NOTICES: Mapping[Action, Notice] = {
         _("Token disabled: %(label)s"),
         _("Staff have disabled one of your RapidPro API tokens. It is not used until they enable it again."),
         _(
-            "Ask your administrator why, with the reference. If somebody else may know the token, delete it in RapidPro."
+            "Ask your administrator why, with the reference. If somebody else may know it, delete it in RapidPro."
         ),
     ),
 }

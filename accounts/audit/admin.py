@@ -7,7 +7,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.translation import gettext_lazy as _
 
-from accounts.audit.actions import Action
+from accounts.audit.actions import Action, Outcome
 from accounts.audit.exporting import csv_response
 from accounts.audit.looks import RecordsLooks
 from accounts.audit.models import AuditEntry
@@ -18,18 +18,7 @@ from accounts.audit.services import record
 class AuditEntryAdmin(RecordsLooks):
     """Who did what, when, to whom and from where."""
 
-    list_display = [
-        "number",
-        "when",
-        "action",
-        "outcome",
-        "actor_name",
-        "owner_name",
-        "token_label",
-        "count",
-        "address",
-        "reference",
-    ]
+    list_display = ["number", "what", "when", "actor_name", "owner_name", "token_label", "address", "reference"]
     list_filter = ["action", "outcome", "when"]
     search_fields = ["actor_name", "owner_name", "token_label", "token_id", "address", "reference"]
     date_hierarchy = "when"
@@ -37,6 +26,16 @@ class AuditEntryAdmin(RecordsLooks):
     show_full_result_count = False
     actions = ["export_csv"]
     readonly_fields = [field.name for field in AuditEntry._meta.fields]
+
+    @admin.display(description=_("what"), ordering="action")
+    def what(self, entry: AuditEntry) -> str:
+        """Return the action, with how it ended and how often where that says something."""
+        words = [str(entry.get_action_display())]
+        if entry.outcome != Outcome.DONE:
+            words.append(str(entry.get_outcome_display()))
+        if entry.count > 1:
+            words.append(f"× {entry.count}")
+        return " · ".join(words)
 
     def looked_at(self, row: AuditEntry) -> dict[str, Any]:
         """Return whose entry it is."""

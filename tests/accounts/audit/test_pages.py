@@ -157,7 +157,8 @@ def test_staff_find_entries_by_everything(client: Client, staff: User, used: Aud
         f"when__year={used.when.year}",
     ):
         assert "Token used" in text(client, f"{ADMIN}?{query}"), query
-    assert 'class="field-action">Token used' not in text(client, f"{ADMIN}?action__exact=signed_out")
+    assert "Token used · × 3" in text(client, ADMIN)
+    assert 'class="field-what">Token used' not in text(client, f"{ADMIN}?action__exact=signed_out")
     assert "0A1B2C3D" in text(client, f"{ADMIN}{used.pk}/change/")
 
 
