@@ -41,6 +41,7 @@ def connect() -> None:
         signals.authenticator_added.connect(_authenticator_added)
         signals.authenticator_removed.connect(_authenticator_removed)
         signals.authenticator_reset.connect(_authenticator_reset)
+        signals.authentication_failed.connect(_second_factor_failed)
 
 
 # --- In and out ---------------------------------------------------------------------------------
@@ -76,6 +77,10 @@ def _authenticator_removed(sender: object, user: User, authenticator: Any, **kwa
 
 def _authenticator_reset(sender: object, user: User, authenticator: Any, **kwargs: Any) -> None:
     record(Action.AUTHENTICATOR_ADDED, owner=user, details={"kind": str(authenticator.type), "again": True})
+
+
+def _second_factor_failed(sender: object, user: User, **kwargs: Any) -> None:
+    record(Action.SIGN_IN_FAILED, owner=user, outcome=Outcome.REFUSED, details={"second_factor": True})
 
 
 # --- The account's row --------------------------------------------------------------------------

@@ -22,6 +22,7 @@ _NAMES: Mapping[str, Promise] = {
     "kind": _("Kind"),
     "about": _("About"),
     "searched": _("Searched"),
+    "second_factor": _("Second factor"),
     "is_active": _("Active"),
     "is_staff": _("Staff"),
     "is_superuser": _("Administrator"),

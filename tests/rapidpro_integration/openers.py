@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
@@ -35,7 +36,15 @@ def opener() -> Callable[[int], None]:
 if __name__ == "__main__":
     times, threads, end = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     django.setup()
+    if end == "minute over":
+        from rapidpro_integration import openings
+
+        # A clock that has half a second left of its minute; the timer that waits for its end is the real one.
+        began = time.time()
+        openings._openings = openings.Openings(clock=lambda: 59.5 + time.time() - began)
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(opener(), range(times)))
-    if end == "killed":
+    if end == "minute over":
+        time.sleep(3)
+    if end != "ended":
         os.kill(os.getpid(), signal.SIGKILL)

@@ -171,6 +171,13 @@ def test_mail_server_that_is_down_breaks_nothing_and_is_told(
     assert f"reference={deleted.reference}" in caplog.text
 
 
+def test_silence_sends_nothing_and_still_writes(token: RapidProToken, committed: Committed) -> None:
+    with committed(), notices.silence():
+        services.disable_token(token)
+    assert mails() == []
+    assert AuditEntry.objects.filter(action=Action.TOKEN_DISABLED).exists()
+
+
 def test_sent_mail_is_in_the_log(token: RapidProToken, committed: Committed) -> None:
     with committed():
         services.disable_token(token)

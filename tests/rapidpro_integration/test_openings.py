@@ -159,6 +159,13 @@ def test_ending_process_loses_nothing_and_a_killed_one_only_a_count(real_databas
         assert sum(told) < 200
 
 
+def test_counts_are_written_by_themselves_when_the_minute_is_over(real_database: RealDatabase) -> None:
+    real_database.run("-m", "tests.rapidpro_integration.openers", "5", "1", "minute over").communicate(timeout=60)
+    with real_database.connected() as alias:
+        found = AuditEntry.objects.using(alias).filter(token_id=TOKEN_ID).order_by("number")
+        assert [entry.count for entry in found] == [1, 4]
+
+
 def test_rotation_is_one_entry_a_batch(db: None) -> None:
     openings.note_rotation(key_id="k2", moved=200)
     openings.note_rotation(key_id="k2", moved=3, failed=1)

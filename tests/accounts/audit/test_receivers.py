@@ -2,6 +2,7 @@
 
 import pytest
 from allauth.account.models import EmailAddress
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission
 from django.core import mail
@@ -133,6 +134,26 @@ def test_change_that_cannot_be_written_down_is_not_made(owner: User, sql: Sql) -
     with pytest.raises(LogBroken), transaction.atomic():
         owner.delete()
     assert not User.objects.get().is_staff
+
+
+@pytest.mark.skipif(not apps.is_installed("allauth.mfa"), reason="allauth.mfa is not installed yet")
+def test_second_factors_are_written(owner: User) -> None:
+    from allauth.mfa import signals
+    from allauth.mfa.models import Authenticator
+
+    factor = Authenticator.objects.create(user=owner, type=Authenticator.Type.TOTP, data={})
+    facts = {"sender": Authenticator, "request": None, "user": owner, "authenticator": factor}
+    for signal in (signals.authenticator_added, signals.authenticator_reset, signals.authenticator_removed):
+        signal.send(**facts)
+    signals.authentication_failed.send(**facts)
+    told = [(entry.owner_id, entry.details) for entry in AuditEntry.objects.order_by("number")][-4:]
+    kind = {"kind": "totp"}
+    assert told == [
+        (owner.pk, kind),
+        (owner.pk, kind | {"again": True}),
+        (owner.pk, kind),
+        (owner.pk, {"second_factor": True}),
+    ]
 
 
 # --- Rights -------------------------------------------------------------------------------------

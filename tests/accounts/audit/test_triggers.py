@@ -3,13 +3,16 @@
 from collections.abc import Callable
 
 import pytest
-from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.core.management import call_command
+from django.db import DatabaseError, IntegrityError, connection, connections, transaction
 
 from accounts.audit import triggers
 from accounts.audit.actions import Action
 from accounts.audit.models import AppendOnly, AuditEntry
 from accounts.audit.services import record
+from accounts.audit.verification import verify
 from accounts.models import User
+from tests.processes import RealDatabase
 
 
 @pytest.fixture
@@ -98,3 +101,31 @@ def test_entry_outlives_the_account_it_speaks_of(owner: User) -> None:
     owner.delete()
     kept = AuditEntry.objects.get(pk=entry.pk)
     assert (kept.owner_id, kept.actor_id, kept.actor_name) == (key, key, "owner@example.org")
+
+
+def test_flush_is_refused_and_keeps_the_log(real_database: RealDatabase) -> None:
+    made = real_database.run("-m", "tests.accounts.audit.writers", "1", "3")
+    assert made.communicate(timeout=60)[0] == "3"
+    flush = real_database.run("manage.py", "flush", "--noinput")
+    flush.communicate(timeout=60)
+    assert flush.returncode == 1
+    with real_database.connected() as alias:
+        assert AuditEntry.objects.using(alias).count() == 3
+
+
+def test_migration_goes_back_and_forth(real_database: RealDatabase) -> None:
+    for target in ("0001", "0002"):
+        told, _ = real_database.run("manage.py", "migrate", "accounts", target, "--verbosity", "0").communicate()
+        assert told == ""
+    with real_database.connected() as alias:
+        assert triggers.missing(connections[alias]) == []
+        assert verify(using=alias).broken == ""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_transactional_tests_may_empty_the_log() -> None:
+    record(Action.SIGNED_IN)
+    call_command("flush", "--noinput", verbosity=0)
+    assert (AuditEntry.objects.count(), triggers.missing(connection)) == (0, [])
+    record(Action.SIGNED_IN)
+    assert verify().broken == ""
