@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from allauth.account.admin import EmailAddressAdmin as AllauthEmailAddressAdmin
 from allauth.account.decorators import secure_admin_login
-from allauth.account.models import EmailAddress
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Model, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
@@ -17,7 +16,7 @@ from accounts.audit.admin import AuditEntryAdmin
 from accounts.audit.looks import RecordsLooks
 from accounts.models import User
 
-__all__ = ["AuditEntryAdmin", "EmailAddressAdmin", "UserAdmin"]
+__all__ = ["AuditEntryAdmin", "UserAdmin"]
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
@@ -61,13 +60,14 @@ class UserAdmin(RecordsLooks, DjangoUserAdmin):  # type: ignore[type-arg]  # gen
         return int(getattr(user, "token_count", 0))
 
 
-admin.site.unregister(EmailAddress)
+def _record_looks_at(model: type[Model]) -> None:
+    """Let the admin pages that allauth makes for its own models write their looks down too."""
+    page = type(admin.site.get_model_admin(model))
+    facts = {"looked_at": lambda self, row: {"owner": row.user_id}}
+    admin.site.unregister(model)
+    admin.site.register(model, type(page.__name__, (RecordsLooks, page), facts))
 
 
-@admin.register(EmailAddress)
-class EmailAddressAdmin(RecordsLooks, AllauthEmailAddressAdmin):  # type: ignore[misc]  # allauth has no types
-    """allauth's own, with its looks written down."""
-
-    def looked_at(self, row: EmailAddress) -> dict[str, Any]:
-        """Return the person whose address it is."""
-        return {"owner": row.user_id}
+for _model in apps.get_models():
+    if _model.__module__.startswith("allauth.") and admin.site.is_registered(_model):
+        _record_looks_at(_model)

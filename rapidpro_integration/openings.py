@@ -33,7 +33,6 @@ class Purpose(models.TextChoices):
     CHECK = "check", _("check of the token")
     FLOWS = "flows", _("list of flows")
     FLOW = "flow", _("one flow")
-    ROTATION = "rotation", _("sealing with another key")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from django.apps import apps
 from django.contrib.auth.models import Group, Permission
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.db.models import Model, Q
-from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
+from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete, pre_save
 
 from accounts.audit.actions import Action, Outcome
 from accounts.audit.chain import Fact
@@ -31,6 +31,7 @@ def connect() -> None:
     email_confirmed.connect(_email_confirmed)
     pre_save.connect(_before_save, sender=User)
     post_save.connect(_saved, sender=User)
+    pre_delete.connect(_before_closing, sender=User)
     post_delete.connect(_closed, sender=User)
     post_delete.connect(_group_deleted, sender=Group)
     for through in (User.groups.through, User.user_permissions.through, Group.permissions.through):
@@ -106,6 +107,12 @@ def _saved(sender: object, instance: User, created: bool, **kwargs: Any) -> None
     has_new = instance._password is not None  # type: ignore[attr-defined]  # not in the stubs
     if "password" in changed and (has_new or not instance.has_usable_password()):
         record(Action.PASSWORD_CHANGED, owner=instance, details={"usable": instance.has_usable_password()})
+
+
+def _before_closing(sender: object, instance: User, **kwargs: Any) -> None:
+    # The person's row is locked before the log's head is, by the entries of the tokens that go too. Who saves a token
+    # of this person takes the two in the same order; in the other one both would wait for each other.
+    User._base_manager.select_for_update().filter(pk=instance.pk).first()
 
 
 def _closed(sender: object, instance: User, **kwargs: Any) -> None:

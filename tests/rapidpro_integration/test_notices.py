@@ -197,7 +197,7 @@ def test_request_does_not_wait_for_the_mail(monkeypatch: pytest.MonkeyPatch) -> 
     assert done.wait(10)
 
 
-def test_disabled_state_is_what_the_mail_is_about() -> None:
+def test_words_are_those_of_the_state_that_a_check_found() -> None:
     entry = AuditEntry(action=Action.TOKEN_CHECKED, details={"state": TokenState.REJECTED})
     assert "refused" in str(notices.notice_of(entry).subject)
     with pytest.raises(KeyError):

@@ -7,8 +7,9 @@ from django.contrib import admin
 from django.contrib.auth.models import Group, Permission
 from django.core import mail
 from django.core.management import call_command
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from accounts import services
@@ -126,6 +127,15 @@ def test_closed_account_stays_in_the_log_with_its_tokens(
     assert verify().broken == ""
 
 
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one lock for all")
+def test_closing_locks_the_person_before_the_log(owner: User, token: RapidProToken) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        owner.delete()
+    locks = [query["sql"] for query in queries if "FOR UPDATE" in query["sql"] or query["sql"].startswith("DELETE")]
+    assert '"accounts_user"' in locks[0]
+    assert "FOR UPDATE" in locks[0]
+
+
 def test_change_that_cannot_be_written_down_is_not_made(owner: User, sql: Sql) -> None:
     sql("DELETE FROM accounts_audithead")
     owner.is_staff = True
@@ -231,6 +241,13 @@ def test_search_is_written_with_what_it_found_but_not_with_what_was_typed(
     assert entry.details["filters"] == ["is_staff__exact"]
     client.get("/admin/accounts/user/", {"q": SECRET})
     assert SECRET not in str(AuditEntry.objects.values())
+
+
+def test_look_at_an_address_tells_whose(client: Client, staff: User, owner: User) -> None:
+    address = EmailAddress.objects.create(user=owner, email=owner.email, verified=True, primary=True)
+    client.force_login(staff)
+    assert client.get(f"/admin/account/emailaddress/{address.pk}/change/").status_code == 200
+    assert only(Action.FACTS_VIEWED).owner_id == owner.pk
 
 
 def test_refused_look_is_no_look(owner_client: Client, other: User) -> None:
