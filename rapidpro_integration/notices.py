@@ -118,7 +118,7 @@ def _send(entry: AuditEntry, server: str) -> None:
     """Send the mail and write down how that ended."""
     owner = User.objects.filter(pk=entry.owner_id).first() if entry.owner_id else None
     if owner is None or not owner.email:
-        return
+        return  # the account was closed, and the token went with it
     details: dict[str, str | int] = {"about": entry.action, "entry": entry.number}
     outcome = Outcome.DONE
     try:

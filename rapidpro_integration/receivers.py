@@ -15,8 +15,7 @@ def connect() -> None:
     post_delete.connect(_deleted, sender=RapidProToken)
 
 
-def _deleted(sender: object, instance: RapidProToken, origin: Any = None, **kwargs: Any) -> None:
+def _deleted(sender: object, instance: RapidProToken, **kwargs: Any) -> None:
     # By its owner, by staff in the admin, or with the closing of the account: one signal for all of them.
     entry = record(Action.TOKEN_DELETED, token=instance, details={"server": instance.server})
-    if getattr(origin, "model", type(origin)) is RapidProToken:
-        notices.tell_owner(entry, instance.server)
+    notices.tell_owner(entry, instance.server)

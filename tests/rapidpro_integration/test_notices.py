@@ -140,6 +140,7 @@ def test_closed_account_gets_no_mail_about_each_token(
     with committed():
         owner_client.post("/accounts/close/", {"password": PASSWORD})
     assert not [subject for subject, _ in mails() if "Clinics" in subject]
+    assert not AuditEntry.objects.filter(action=Action.MAIL_SENT).exists()
 
 
 def test_name_from_a_server_cannot_write_headers_or_lines(owner: User, committed: Committed) -> None:
