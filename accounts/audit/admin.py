@@ -18,7 +18,7 @@ from accounts.audit.services import record
 class AuditEntryAdmin(RecordsLooks):
     """Who did what, when, to whom and from where."""
 
-    list_display = ["number", "what", "when", "actor_name", "owner_name", "token_label", "address", "reference"]
+    list_display = ["number", "what", "when", "people", "token_label", "address", "reference"]
     list_filter = ["action", "outcome", "when"]
     search_fields = ["actor_name", "owner_name", "token_label", "token_id", "address", "reference"]
     date_hierarchy = "when"
@@ -36,6 +36,12 @@ class AuditEntryAdmin(RecordsLooks):
         if entry.count > 1:
             words.append(f"× {entry.count}")
         return " · ".join(words)
+
+    @admin.display(description=_("who, and whose"), ordering="actor_name")
+    def people(self, entry: AuditEntry) -> str:
+        """Return who did it, and whose account or token it was where that is somebody else."""
+        actor = entry.actor_name or "–"
+        return actor if entry.owner_name in {"", entry.actor_name} else f"{actor} → {entry.owner_name}"
 
     def looked_at(self, row: AuditEntry) -> dict[str, Any]:
         """Return whose entry it is."""

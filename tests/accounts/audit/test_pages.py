@@ -162,6 +162,15 @@ def test_staff_find_entries_by_everything(client: Client, staff: User, used: Aud
     assert "0A1B2C3D" in text(client, f"{ADMIN}{used.pk}/change/")
 
 
+def test_list_tells_who_and_whose(client: Client, staff: User, owner: User) -> None:
+    record(Action.PASSWORD_CHANGED, owner=owner, by=staff)
+    record(Action.SIGN_IN_FAILED, owner=owner, by=Source(None, ""))
+    client.force_login(staff)
+    page = text(client, ADMIN)
+    for words in ("staff@example.org → owner@example.org", "– → owner@example.org", ">staff@example.org<"):
+        assert words in page
+
+
 def test_nobody_changes_the_log_in_the_admin(client: Client, staff: User, used: AuditEntry) -> None:
     client.force_login(staff)
     for path in ("add/", f"{used.pk}/delete/"):
