@@ -5,12 +5,13 @@ from typing import Any
 
 from allauth.mfa.base.internal.flows import delete_dangling_recovery_codes
 from allauth.mfa.models import Authenticator
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Model, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
@@ -19,9 +20,13 @@ from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.utils.translation import gettext_lazy as _
 
 from accounts import services
+from accounts.audit.admin import AuditEntryAdmin
+from accounts.audit.looks import RecordsLooks
 from accounts.models import User
 from accounts.reauthentication import reauthentication_required, require_fresh_proof
 from accounts.selectors import person
+
+__all__ = ["AuditEntryAdmin", "AuthenticatorAdmin", "FreshProofAdmin", "UserAdmin"]
 
 
 @login_not_required
@@ -102,7 +107,7 @@ class AuthenticatorAdmin(FreshProofAdmin):
 
 
 @admin.register(User)
-class UserAdmin(FreshProofAdmin, DjangoUserAdmin):  # type: ignore[type-arg]  # generic for mypy only
+class UserAdmin(RecordsLooks, FreshProofAdmin, DjangoUserAdmin):  # type: ignore[type-arg]  # generic for mypy only
     """People: find, deactivate, grant."""
 
     list_display = ["email", "name", "username", "is_active", "is_staff", "last_login", "tokens"]
@@ -129,6 +134,10 @@ class UserAdmin(FreshProofAdmin, DjangoUserAdmin):  # type: ignore[type-arg]  # 
             services.note_session(request, person(request))
         return response
 
+    def looked_at(self, row: User) -> dict[str, Any]:
+        """Return the person whose row it is."""
+        return {"owner": row}
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """Return the users with the number of their tokens, in one query."""
         users: QuerySet[User] = super().get_queryset(request)
@@ -144,3 +153,16 @@ class UserAdmin(FreshProofAdmin, DjangoUserAdmin):  # type: ignore[type-arg]  # 
     def tokens(self, user: User) -> int:
         """Return how many tokens the user has saved."""
         return int(getattr(user, "token_count", 0))
+
+
+def _record_looks_at(model: type[Model]) -> None:
+    """Let the admin pages that allauth makes for its own models write their looks down too."""
+    page = type(admin.site.get_model_admin(model))
+    facts = {"looked_at": lambda self, row: {"owner": row.user_id}}
+    admin.site.unregister(model)
+    admin.site.register(model, type(page.__name__, (RecordsLooks, page), facts))
+
+
+for _model in apps.get_models():
+    if _model.__module__.startswith("allauth.") and admin.site.is_registered(_model):
+        _record_looks_at(_model)

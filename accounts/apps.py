@@ -12,5 +12,8 @@ class AccountsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Listen to what must end or begin a session."""
+        """Listen to what must end or begin a session, and begin to write down what happens to accounts."""
         from accounts import receivers  # noqa: F401  # importing it connects the receivers
+        from accounts.audit import receivers as audit_receivers
+
+        audit_receivers.connect()

@@ -8,10 +8,14 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import models, transaction
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from accounts.audit.models import AuditEntry, AuditHead
+
+__all__ = ["AuditEntry", "AuditHead", "User", "validate_time_zone"]
 
 
 def validate_time_zone(value: str) -> None:
@@ -52,7 +56,9 @@ class User(AbstractUser):
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save; user name and e-mail address always in small letters, as allauth looks them up."""
         self._fold()
-        super().save(*args, **kwargs)
+        # One transaction with what the audit log says of it: see accounts/audit/receivers.py.
+        with transaction.atomic():
+            super().save(*args, **kwargs)
 
     def _fold(self) -> None:
         self.username = self.username.lower()

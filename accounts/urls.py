@@ -3,6 +3,7 @@
 from django.urls import path
 
 from accounts import session_views, views
+from accounts.audit import views as audit_views
 
 app_name = "accounts"
 
@@ -12,4 +13,6 @@ urlpatterns = [
     path("sessions/", session_views.session_list, name="session-list"),
     path("sessions/end-others/", session_views.session_end_others, name="session-end-others"),
     path("sessions/<uuid:session_id>/end/", session_views.session_end, name="session-end"),
+    path("log/", audit_views.log, name="log"),
+    path("log.csv", audit_views.log_csv, name="log-csv"),
 ]

@@ -63,6 +63,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "accounts.middleware.preferences",
     "accounts.middleware.sessions_seen",
+    "accounts.audit.context.remember_request",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -183,6 +184,14 @@ if not (STAFF_MFA_REQUIRED or DEBUG):
     raise ImproperlyConfigured("STAFF_MFA_REQUIRED=false is for the local demo: it needs DEBUG=true.")
 # Browsers offer security keys on https and on http://localhost, where only the demo is.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEBUG
+
+# --- The audit log (read by accounts.audit) ----------------------------------------------------
+
+# Signs the entries. Without one of its own the log is signed by a key derived from SECRET_KEY.
+AUDIT_KEY = env.str("AUDIT_KEY", default="")
+AUDIT_KEY_FALLBACKS = env.list("AUDIT_KEY_FALLBACKS", default=[])
+if any(len(key) < 32 for key in [AUDIT_KEY, *AUDIT_KEY_FALLBACKS] if key):
+    raise ImproperlyConfigured("AUDIT_KEY or one of AUDIT_KEY_FALLBACKS is shorter than 32 characters.")
 
 # --- The vault (read by rapidpro_integration.vault) --------------------------------------------
 

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.admin import FreshProofAdmin
+from accounts.audit.looks import RecordsLooks
 from rapidpro_integration import selectors, server_admin, services
 from rapidpro_integration.checking import CheckOutcome, acheck_token
 from rapidpro_integration.models import RapidProToken, TokenState
@@ -38,7 +39,7 @@ async def _acheck_all(tokens: Sequence[RapidProToken]) -> list[CheckOutcome]:
 
 
 @admin.register(RapidProToken)
-class RapidProTokenAdmin(FreshProofAdmin):
+class RapidProTokenAdmin(RecordsLooks, FreshProofAdmin):
     """All tenants' tokens: their facts and states, never the sealed text, the key or the fingerprint."""
 
     list_display = ["label", "owner", "state", "workspace_name", "server", "checked_on", "last_used_on", "created_on"]
@@ -74,6 +75,10 @@ class RapidProTokenAdmin(FreshProofAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return False: only its owner types a token, on the owner's own pages."""
         return False
+
+    def looked_at(self, row: RapidProToken) -> dict[str, Any]:
+        """Return the token, and with it its owner."""
+        return {"token": row}
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
         """Refuse look-ups that would tell what a sealed token is, letter by letter."""

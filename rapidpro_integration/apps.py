@@ -35,10 +35,21 @@ class RapidProIntegrationConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Stop the start when the keys are missing or malformed: the message names the setting and never a key."""
-        from rapidpro_integration import checks, servers, vault  # noqa: F401  # the checks register themselves
-        from rapidpro_integration.client.origins import OriginError
+        """Listen for deletions, and stop the start when the keys are missing or malformed.
 
+        The message names the setting and never a key.
+        """
+        from accounts.audit import words
+        from accounts.audit.actions import Action
+        from rapidpro_integration import checks, receivers, servers, vault  # noqa: F401  # the checks register themselves
+        from rapidpro_integration.client.origins import OriginError
+        from rapidpro_integration.models import TokenState
+        from rapidpro_integration.openings import Purpose
+
+        receivers.connect()
+        words.register("state", dict(TokenState.choices))
+        words.register("about", dict(Action.choices))
+        words.register("purpose", dict(Purpose.choices))
         problem = ""
         try:
             vault.ring()

@@ -8,10 +8,12 @@ from typing import Any
 
 from django.utils import timezone
 
+from accounts.audit.actions import Outcome
 from rapidpro_integration.client.errors import AbstractRequestException, Kind, UnreachableException
 from rapidpro_integration.client.types import Workspace
 from rapidpro_integration.interface import RapidProInterface
 from rapidpro_integration.models import RapidProToken, TokenState
+from rapidpro_integration.openings import Purpose, anote_opening
 from rapidpro_integration.servers import Access
 from rapidpro_integration.vault import Secret
 
@@ -37,6 +39,8 @@ STATES: dict[Kind, TokenState] = {
 }
 
 
+# The server answered, and said no to this token.
+REFUSED = frozenset({TokenState.REJECTED, TokenState.NOT_ALLOWED})
 _NO_CONNECTION = frozenset({Kind.UNREACHABLE, Kind.TIMED_OUT, Kind.TLS, Kind.PAUSED})
 
 
@@ -84,6 +88,14 @@ class CheckOutcome:
             }
         return fields
 
+    def facts(self) -> dict[str, Any]:
+        """Return what the audit log keeps of this outcome, as arguments of `record`."""
+        return {
+            "outcome": Outcome.REFUSED if self.state in REFUSED else Outcome.FAILED if self.error else Outcome.DONE,
+            "reference": self.reference,
+            "details": {"state": self.state.value, "status": self.error.status_code if self.error else 200},
+        }
+
 
 def new_reference() -> str:
     """Return a short id that a person can read out and an administrator can find in the log."""
@@ -107,6 +119,7 @@ async def acheck_token(token: RapidProToken) -> CheckOutcome:
     except AbstractRequestException as caught:
         error = caught
     else:
+        await anote_opening(token, Purpose.CHECK)
         return await acheck(interface, token.access)
     return outcome_of(error)
 

@@ -16,6 +16,7 @@ from rapidpro_integration.client.errors import AbstractRequestException, Kind
 from rapidpro_integration.forms import FlowWindowForm
 from rapidpro_integration.interface import RapidProInterface
 from rapidpro_integration.models import RapidProToken
+from rapidpro_integration.openings import Purpose, anote_opening
 from rapidpro_integration.problems import problem_response
 from rapidpro_integration.services import TokenChangedMeanwhile
 
@@ -46,7 +47,9 @@ async def flow_list(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
     if form.is_valid():
         after, before = form.window()
         try:
-            flows = await RapidProInterface.for_token(token).aget_flows(before_date=before, after_date=after)
+            interface = RapidProInterface.for_token(token)
+            await anote_opening(token, Purpose.FLOWS)
+            flows = await interface.aget_flows(before_date=before, after_date=after)
         except AbstractRequestException as error:
             return await _aproblem(request, error, token)
         await services.arecord_use(token)
@@ -60,7 +63,9 @@ async def flow_detail(request: HttpRequest, token_id: UUID, flow_uuid: UUID) -> 
     """Show one flow; its raw JSON on demand."""
     token = await selectors.aget_token_or_404(person(request).pk, token_id)
     try:
-        flow = await RapidProInterface.for_token(token).aget_flow(flow_uuid)
+        interface = RapidProInterface.for_token(token)
+        await anote_opening(token, Purpose.FLOW)
+        flow = await interface.aget_flow(flow_uuid)
     except AbstractRequestException as error:
         return await _aproblem(request, error, token)
     await services.arecord_use(token)

@@ -1,6 +1,7 @@
 """Administration of servers: which there are, whom they are open to, and who has asked for one."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -15,6 +16,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.admin import FreshProofAdmin
+from accounts.audit.actions import Action
+from accounts.audit.looks import RecordsLooks
+from accounts.audit.services import record
 from accounts.selectors import person
 from rapidpro_integration import server_services
 from rapidpro_integration.models import RequestState, Server, ServerRequest
@@ -27,7 +31,7 @@ def _log(request: HttpRequest, rows: Iterable[Model], change: str) -> None:
 
 
 @admin.register(Server)
-class ServerAdmin(FreshProofAdmin):
+class ServerAdmin(RecordsLooks, FreshProofAdmin):
     """The servers: open to all or to some, named by the setting or approved here, paused or not."""
 
     list_display = ["name", "origin", "open_to_all", "paused", "named", "approved_on", "approved_by"]
@@ -55,6 +59,8 @@ class ServerAdmin(FreshProofAdmin):
         if not change:
             obj.approved_by, obj.approved_on = person(request), timezone.now()
         super().save_model(request, obj, form, change)
+        details = {"server": obj.origin, "change": "edited" if change else "added", "fields": sorted(form.changed_data)}
+        record(Action.SERVER_CHANGED, details=details)
 
     @admin.display(description=gettext_lazy("named by the setting"), boolean=True)
     def named(self, server: Server) -> bool:
@@ -87,7 +93,7 @@ class ServerAdmin(FreshProofAdmin):
 
 
 @admin.register(ServerRequest)
-class ServerRequestAdmin(FreshProofAdmin):
+class ServerRequestAdmin(RecordsLooks, FreshProofAdmin):
     """What people have asked for, and the decision, which is asked for twice."""
 
     list_display = ["name", "origin", "person", "reason", "state", "asked_on", "decided_by", "decided_on"]
@@ -98,6 +104,10 @@ class ServerRequestAdmin(FreshProofAdmin):
     readonly_fields = [
         *("name", "origin", "person", "reason", "state", "asked_on", "answer", "decided_by", "decided_on"),
     ]
+
+    def looked_at(self, row: ServerRequest) -> dict[str, Any]:
+        """Return the person whose wish it is."""
+        return {"owner": row.person}
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return False: people ask on their own pages."""

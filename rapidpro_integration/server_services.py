@@ -4,6 +4,8 @@ from asgiref.sync import sync_to_async
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from accounts.audit.actions import Action, Outcome
+from accounts.audit.services import record
 from accounts.models import User
 from rapidpro_integration import selectors, server_mail
 from rapidpro_integration.models import RequestState, Server, ServerRequest
@@ -36,6 +38,7 @@ def ask_for_server(person: User, name: str, origin: str, reason: str, *, link: s
             if ServerRequest.objects.filter(person=person, state=RequestState.WAITING).count() >= MAX_WAITING:
                 raise TooManyServersAsked
             wish = ServerRequest.objects.create(person=person, name=name, origin=origin, reason=reason)
+            record(Action.SERVER_ASKED, owner=person, details={"server": origin})
     except IntegrityError:
         wish = None
     if wish is None:
@@ -56,6 +59,8 @@ def decide(wish: ServerRequest, staff: User, state: RequestState, *, answer: str
             return False
         if state == RequestState.APPROVED:
             _open_to(wish, staff)
+        outcome = Outcome.DONE if state == RequestState.APPROVED else Outcome.REFUSED
+        record(Action.SERVER_DECIDED, owner=wish.person, outcome=outcome, details={"server": wish.origin})
     wish.refresh_from_db()
     server_mail.tell_person(wish, link)
     return True
@@ -79,13 +84,24 @@ def _open_to(wish: ServerRequest, staff: User) -> None:
 
 def approve_server(server: Server, staff: User) -> bool:
     """Keep a server open whatever the setting says from now on; return whether that changed anything."""
-    rows = Server.objects.filter(pk=server.pk, approved_on__isnull=True)
-    return bool(rows.update(approved_by=staff, approved_on=timezone.now()))
+    with transaction.atomic():
+        rows = Server.objects.filter(pk=server.pk, approved_on__isnull=True)
+        changed = bool(rows.update(approved_by=staff, approved_on=timezone.now()))
+        if changed:
+            record(Action.SERVER_CHANGED, details={"server": server.origin, "change": "approved"})
+    return changed
 
 
 def pause_server(server: Server, *, paused: bool) -> bool:
     """Stop all sending to a server, or let it go on; return whether that changed anything."""
-    return bool(Server.objects.filter(pk=server.pk).exclude(paused=paused).update(paused=paused))
+    with transaction.atomic():
+        changed = bool(Server.objects.filter(pk=server.pk).exclude(paused=paused).update(paused=paused))
+        if changed:
+            record(
+                Action.SERVER_CHANGED,
+                details={"server": server.origin, "change": "paused" if paused else "resumed"},
+            )
+    return changed
 
 
 aask_for_server = sync_to_async(ask_for_server)

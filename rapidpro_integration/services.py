@@ -6,10 +6,14 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from rapidpro_integration import canaries, servers, vault
-from rapidpro_integration.checking import CheckOutcome
+from accounts.audit.actions import Action
+from accounts.audit.chain import Fact
+from accounts.audit.services import record
+from rapidpro_integration import canaries, notices, servers, vault
+from rapidpro_integration.checking import REFUSED, CheckOutcome
 from rapidpro_integration.models import RapidProToken, TokenState
 from rapidpro_integration.vault import Secret
 
@@ -61,13 +65,15 @@ def add_token(owner_id: int, label: str, server: str, secret: Secret, outcome: C
         with transaction.atomic(), canaries.sealing():
             if existing := find_token(owner_id, server, secret):
                 raise TokenAlreadySaved(existing)
-            return RapidProToken.objects.create(
+            token = RapidProToken.objects.create(
                 id=row_id,
                 owner_id=owner_id,
                 label=label or _default_label(outcome, server),
                 **sealed_fields(secret, row_id=row_id, owner_id=owner_id, server=server),
                 **outcome.fields(),
             )
+            _record_saved(Action.TOKEN_ADDED, token, outcome, {"server": server})
+            return token
     except IntegrityError:
         # Somebody's second click was faster than the look-up above.
         existing = find_token(owner_id, server, secret)
@@ -96,6 +102,7 @@ def replace_token(token: RapidProToken, server: str, secret: Secret, outcome: Ch
             if existing is not None and existing.pk != token.pk:
                 raise TokenAlreadySaved(existing)
             _update_unchanged(token, forgotten | fields | outcome.fields())
+            _record_saved(Action.TOKEN_REPLACED, token, outcome, {"server": server, "server_before": token.server})
     except IntegrityError:
         existing = find_token(token.owner_id, server, secret)
         if existing is None:
@@ -103,6 +110,20 @@ def replace_token(token: RapidProToken, server: str, secret: Secret, outcome: Ch
     else:
         return
     raise TokenAlreadySaved(existing)
+
+
+def _record_saved(action: Action, token: RapidProToken, outcome: CheckOutcome, details: dict[str, Fact]) -> None:
+    # It was saved, whatever the server said of it: that is among the details.
+    facts = outcome.facts()
+    entry = record(action, token=token, reference=outcome.reference, details=details | facts["details"])
+    notices.tell_owner(entry, str(details["server"]))
+
+
+def record_not_saved(owner_id: int, server: str, outcome: CheckOutcome, token: RapidProToken | None) -> None:
+    """Write down that somebody tried to add a token, or to replace `token`, and that the check stood in the way."""
+    facts = outcome.facts()
+    facts["details"] |= {"server": server, "saved": False}
+    record(Action.TOKEN_REPLACED if token else Action.TOKEN_ADDED, owner=owner_id, token=token, **facts)
 
 
 def _update_unchanged(token: RapidProToken, fields: dict[str, Any]) -> None:
@@ -118,7 +139,13 @@ def _update_unchanged(token: RapidProToken, fields: dict[str, Any]) -> None:
 
 def record_check(token: RapidProToken, outcome: CheckOutcome) -> None:
     """Save what a check found. Raises TokenChangedMeanwhile when the row no longer holds the token that was checked."""
-    _update_unchanged(token, outcome.fields())
+    with transaction.atomic():
+        row = RapidProToken.objects.select_for_update().filter(pk=token.pk).only("state").first()
+        _update_unchanged(token, outcome.fields())
+        entry = record(Action.TOKEN_CHECKED, token=token, **outcome.facts())
+        # Once for each change of the state, read under a lock: two checks at once are one change.
+        if outcome.state in REFUSED and row is not None and row.state not in REFUSED:
+            notices.tell_owner(entry, token.server)
 
 
 def record_use(token: RapidProToken) -> None:
@@ -130,7 +157,9 @@ def record_use(token: RapidProToken) -> None:
 
 def rename_token(token: RapidProToken, label: str) -> None:
     """Give the row another label."""
-    RapidProToken.objects.filter(pk=token.pk).update(label=label, changed_on=timezone.now())
+    with transaction.atomic():
+        if RapidProToken.objects.filter(pk=token.pk).update(label=label, changed_on=timezone.now()):
+            record(Action.TOKEN_RENAMED, token=token, details={"label": label})
 
 
 def delete_token(token: RapidProToken) -> None:
@@ -141,17 +170,28 @@ def delete_token(token: RapidProToken) -> None:
 def disable_token(token: RapidProToken) -> bool:
     """Stop all use of the token until staff enable it again; return whether that changed anything."""
     rows = RapidProToken.objects.filter(pk=token.pk).exclude(state=TokenState.DISABLED)
-    return bool(rows.update(state=TokenState.DISABLED, changed_on=timezone.now()))
+    return _set_state(token, rows, TokenState.DISABLED, Action.TOKEN_DISABLED)
 
 
 def enable_token(token: RapidProToken) -> bool:
     """Let a disabled token be used again, as not checked yet; return whether that changed anything."""
     rows = RapidProToken.objects.filter(pk=token.pk, state=TokenState.DISABLED)
-    return bool(rows.update(state=TokenState.UNCHECKED, changed_on=timezone.now()))
+    return _set_state(token, rows, TokenState.UNCHECKED, Action.TOKEN_ENABLED)
+
+
+def _set_state(token: RapidProToken, rows: QuerySet[RapidProToken], state: TokenState, action: Action) -> bool:
+    with transaction.atomic():
+        changed = bool(rows.update(state=state, changed_on=timezone.now()))
+        if changed:
+            entry = record(action, token=token)
+            if action == Action.TOKEN_DISABLED:
+                notices.tell_owner(entry, token.server)
+    return changed
 
 
 afind_token = sync_to_async(find_token)
 aadd_token = sync_to_async(add_token)
+arecord_not_saved = sync_to_async(record_not_saved)
 areplace_token = sync_to_async(replace_token)
 arecord_check = sync_to_async(record_check)
 arecord_use = sync_to_async(record_use)

@@ -60,7 +60,7 @@ async def _aadd(request: HttpRequest, form: TokenAddForm) -> HttpResponseBase:
         return _already_saved(request, existing)
     outcome = await acheck_secret(secret, server, form.cleaned_data["access"])
     if outcome.error and not form.cleaned_data["force"]:
-        return _not_saved(request, "token_add.html", form, outcome)
+        return await _anot_saved(request, "token_add.html", form, outcome)
     try:
         token = await services.aadd_token(owner_id, form.cleaned_data["label"], server, secret, outcome)
     except TokenAlreadySaved as caught:
@@ -76,12 +76,13 @@ def _already_saved(request: HttpRequest, existing: RapidProToken) -> HttpRespons
     return HttpResponseRedirect(resolve_url("rapidpro:token-list"))
 
 
-def _not_saved(
+async def _anot_saved(
     request: HttpRequest, template: str, form: SecretForm, outcome: CheckOutcome, token: RapidProToken | None = None
 ) -> HttpResponseBase:
     """Show the form again with what the server said; the token has to be typed again, because it was not kept."""
     assert outcome.error is not None  # noqa: S101  # narrows the type: the callers have looked
     log_problem(outcome.error, token, outcome.reference)
+    await services.arecord_not_saved(person(request).pk, form.cleaned_data["server"], outcome, token)
     form.force_offered = True
     context = {"problem": problem_for(outcome.error), "error": outcome.error, "reference": outcome.reference}
     return _page(request, template, form=form, token=token, **context)
@@ -144,7 +145,7 @@ async def _areplace(request: HttpRequest, form: TokenReplaceForm, token: RapidPr
         return _already_saved(request, existing)
     outcome = await acheck_secret(secret, server, form.cleaned_data["access"])
     if outcome.error and not form.cleaned_data["force"]:
-        return _not_saved(request, "token_replace.html", form, outcome, token)
+        return await _anot_saved(request, "token_replace.html", form, outcome, token)
     try:
         await services.areplace_token(token, server, secret, outcome)
     except TokenAlreadySaved as caught:

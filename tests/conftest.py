@@ -16,14 +16,19 @@ import stamina
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from asgiref.sync import async_to_sync
 from django.core.cache import cache
+from django.core.management.commands.flush import Command as Flush
+from django.db import connection
 from django.test import Client
 from django.utils import timezone, translation
 
+from accounts.audit import triggers
 from accounts.models import User
-from rapidpro_integration import canaries, selectors, vault
+from rapidpro_integration import canaries, notices, openings, selectors, vault
 from rapidpro_integration.client import pools, retries, transport
 from rapidpro_integration.models import RapidProToken, TokenState
 from rapidpro_integration.vault import Secret
+from tests import databases
+from tests.databases import RealDatabase
 
 # These machines are shared: how long an example took says nothing about the code.
 hypothesis.settings.register_profile("shared", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -56,6 +61,35 @@ def _fresh_start() -> None:
     transport.forget()
     translation.activate("en")
     timezone.deactivate()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _flush_may_empty_the_audit_log() -> Iterator[None]:
+    """Let the `flush` after a transactional test empty the audit log too, whose triggers refuse it everywhere else."""
+    flush = Flush.handle
+
+    def handle(self: Flush, **options: Any) -> str | None:
+        triggers.drop(connection)
+        answer = flush(self, **options)
+        triggers.make_head(connection)
+        triggers.create(connection)
+        return answer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Flush, "handle", handle)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _openings_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin each test with no token opened, and without a thread that would write into another test's database."""
+    monkeypatch.setattr(openings, "_openings", openings.Openings(schedule=lambda delay_s, call: None))
+
+
+@pytest.fixture(autouse=True)
+def _notices_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send mails in the test's own thread: the other one would look into another test's database."""
+    monkeypatch.setattr(notices, "_later", lambda call: call())
 
 
 @pytest.fixture
@@ -160,6 +194,32 @@ def just_proved(client: Client, user: User, *, seconds_ago: float = 0) -> Client
 def owner_client(client: Client, owner: User) -> Client:
     """Return a browser in which the owner has just signed in."""
     return just_proved(client, owner)
+
+
+# --- The audit log ------------------------------------------------------------------------------
+
+type Sql = Callable[..., None]
+
+
+@pytest.fixture
+def sql(db: None) -> Sql:
+    """Return a function that runs statements while the triggers are away."""
+
+    def run(*statements: str) -> None:
+        triggers.drop(connection)
+        with connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+        triggers.create(connection)
+
+    return run
+
+
+@pytest.fixture
+def real_database(tmp_path: Path, db: None, django_db_blocker: Any) -> Iterator[RealDatabase]:
+    """Return a database of its own, for tests in which several processes meet."""
+    with databases.database(tmp_path, django_db_blocker) as made:
+        yield made
 
 
 # --- RapidPro, as it was recorded ---------------------------------------------------------------

@@ -27,6 +27,7 @@ class Site:
                 "CACHE_URL": "locmemcache://processes",
                 "RAPIDPRO_SERVERS": "https://rapidpro.example",
                 "LOG_FILE": "",
+                "EMAIL_URL": "dummymail://",
             }
             | settings
         )

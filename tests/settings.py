@@ -8,6 +8,8 @@ os.environ.update(
     DEBUG="false",
     HTTPS="false",
     SECRET_KEY="tests-" + "s" * 60,
+    AUDIT_KEY="",
+    AUDIT_KEY_FALLBACKS="",
     TOKEN_KEYS="k1:" + base64.b64encode(bytes(range(32))).decode(),
     TOKEN_KEYS_FILE="",
     TOKEN_KEYS_PROVIDER="",

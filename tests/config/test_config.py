@@ -170,6 +170,8 @@ def test_a_whole_production_starts() -> None:
     ("environment", "words", "hidden"),
     [
         ({"SECRET_KEY": "short"}, "SECRET_KEY is missing or shorter", "short\n"),
+        ({"AUDIT_KEY": "too little"}, "AUDIT_KEY or one of AUDIT_KEY_FALLBACKS is shorter", "too little"),
+        ({"AUDIT_KEY_FALLBACKS": "k" * 40 + ",too little"}, "is shorter than 32 characters", "too little"),
         ({"TOKEN_KEYS": ""}, "TOKEN_KEYS is missing", "\0"),
         ({"STAFF_MFA_REQUIRED": "false"}, "STAFF_MFA_REQUIRED=false is for the local demo", "\0"),
         ({"TOKEN_KEYS": "k1:c2hvcnQtYW5kLWtub3du"}, "TOKEN_KEYS: the key 'k1' has 15 bytes", "c2hvcnQtYW5k"),

@@ -178,11 +178,43 @@ def test_admin_manages_tokens_without_seeing_one(page: Page, base_url: str) -> N
     screenshot(page, "admin-tokens")
 
 
+def test_log_tells_what_was_done_and_is_read_by_token(page: Page, base_url: str) -> None:
+    sign_in(page, base_url, OWNER)
+    open_token(page, base_url, "Clinics")
+    page.get_by_role("button", name="Check now").click()
+    page.get_by_role("link", name="Flows").click()
+    open_token(page, base_url, "Clinics")
+    page.get_by_role("link", name="Log of this token").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Log of “Clinics”")
+    rows = page.get_by_role("table").get_by_role("row")
+    expect(rows.filter(has_text="Token used").filter(has_text="list of flows").first).to_be_visible()
+    expect(rows.filter(has_text="Token checked").first).to_contain_text("127.0.0.1")
+    screenshot(page, "log-token")
+    page.get_by_role("link", name="Log of everything").click()
+    expect(page.get_by_role("table")).to_contain_text("Signed in")
+    screenshot(page, "log")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download as CSV").click()
+    assert download.value.suggested_filename == "audit-log.csv"
+    assert "token_opened" in download.value.path().read_text("utf-8")
+
+
+def test_staff_read_the_whole_log_and_cannot_change_it(page: Page, base_url: str) -> None:
+    sign_in(page, base_url, STAFF)
+    page.goto(f"{base_url}/admin/accounts/auditentry/")
+    expect(page.get_by_role("heading", name="Select audit entry to view")).to_be_visible()
+    expect(page.locator("#changelist")).to_contain_text("owner@example.org")
+    screenshot(page, "admin-log")
+    page.locator("#result_list tbody th a").first.click()
+    expect(page.get_by_role("button", name="Save")).to_have_count(0)
+    screenshot(page, "admin-log-entry")
+
+
 @pytest.mark.parametrize("width", [320, 375, 768])
 def test_nothing_is_wider_than_the_screen(page: Page, base_url: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     sign_in(page, base_url, OWNER)
-    addresses = ["/tokens/", "/tokens/add/", "/accounts/profile/"]
+    addresses = ["/tokens/", "/tokens/add/", "/accounts/profile/", "/accounts/log/"]
     page.goto(f"{base_url}/tokens/")
     first = page.get_by_role("rowheader").first.get_by_role("link").get_attribute("href")
     addresses += [str(first), f"{first}flows/"]

@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS, connection, transaction
 
 from accounts.models import User
-from rapidpro_integration import services
+from rapidpro_integration import notices, services
 from rapidpro_integration.checking import CheckOutcome, acheck_secret
 from rapidpro_integration.sandbox.app import create_app
 from rapidpro_integration.sandbox.serve import serving
@@ -56,8 +56,9 @@ class Command(BaseCommand):
         if wanted:
             with _sandbox():
                 outcomes = async_to_sync(_acheck_all)([secret for _, _, secret in wanted])
-        for (person, label, secret), outcome in zip(wanted, outcomes, strict=True):
-            self._save(person, label, secret, outcome)
+        with notices.silence():
+            for (person, label, secret), outcome in zip(wanted, outcomes, strict=True):
+                self._save(person, label, secret, outcome)
         self.stdout.write(f"Demo accounts: {', '.join(PEOPLE)} (password {PASSWORD})")
 
     def _refuse_real_sites(self) -> None:

@@ -1,0 +1,163 @@
+"""Mails that tell an owner what was done to one of their tokens: after the commit, beside the request.
+
+A mail server that is down breaks nothing: the failure is logged, and the audit log tells how each mail ended.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import partial
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.db import connections, transaction
+from django.template.loader import render_to_string
+from django.utils import timezone, translation
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from accounts.audit.actions import Action, Outcome
+from accounts.audit.context import Source
+from accounts.audit.models import AuditEntry
+from accounts.audit.services import record
+from accounts.models import User
+from rapidpro_integration.models import TokenState
+from rapidpro_integration.problems import problem_of_state
+
+logger = logging.getLogger(__name__)
+
+type Text = str | Promise
+
+_NOT_YOU = _(
+    "If it was you, there is nothing to do. If it was not: sign in, change your password, look at the log, delete the "
+    "token in RapidPro itself, and tell your administrator the reference."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What a mail says: its subject, with the token's label in it, what happened, and what to do."""
+
+    subject: Text
+    fact: Text
+    advice: Text
+
+
+NOTICES: Mapping[Action, Notice] = {
+    Action.TOKEN_ADDED: Notice(
+        _("Token added: %(label)s"), _("A RapidPro API token was saved to your account."), _NOT_YOU
+    ),
+    Action.TOKEN_REPLACED: Notice(
+        _("Token replaced: %(label)s"), _("One of your RapidPro API tokens was replaced by another one."), _NOT_YOU
+    ),
+    Action.TOKEN_DELETED: Notice(
+        _("Token deleted: %(label)s"),
+        _("One of your RapidPro API tokens was destroyed here. In RapidPro it works until you delete it there."),
+        _NOT_YOU,
+    ),
+    Action.TOKEN_DISABLED: Notice(
+        _("Token disabled: %(label)s"),
+        _("Staff have disabled one of your RapidPro API tokens. It is not used until they enable it again."),
+        _("Ask your administrator why, with the reference. If somebody else may know it, delete it in RapidPro."),
+    ),
+}
+
+
+def notice_of(entry: AuditEntry) -> Notice:
+    """Return the words for an entry; a check has those of the state that it found. Raises KeyError for any other."""
+    if entry.action == Action.TOKEN_CHECKED and (problem := problem_of_state(TokenState(entry.details["state"]))):
+        return Notice(_("Token refused by its server: %(label)s"), problem.title, problem.advice)
+    return NOTICES[Action(entry.action)]
+
+
+_silent: ContextVar[bool] = ContextVar("notices_silent", default=False)
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Send no mail about what is done inside: for people who are invented."""
+    before = _silent.set(True)
+    try:
+        yield
+    finally:
+        _silent.reset(before)
+
+
+def tell_owner(entry: AuditEntry, server: str) -> None:
+    """Mail the owner about an entry once the transaction is committed; nothing is sent if it is not."""
+    if _silent.get():
+        return
+    # Robust: what is committed must not look as if it had failed.
+    transaction.on_commit(partial(_later, partial(_send, entry, server)), robust=True)
+
+
+_executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="notices")
+
+
+def _in_background(call: Callable[[], None]) -> None:
+    def run() -> None:
+        try:
+            call()
+        except Exception:
+            logger.exception("A mail to an owner was not dealt with to its end")
+        finally:
+            connections.close_all()  # this thread's own
+
+    _executor.submit(run)
+
+
+# A request does not wait for a mail server, and a process that ends lets the mails that wait go out first.
+_later: Callable[[Callable[[], None]], None] = _in_background
+
+
+def _send(entry: AuditEntry, server: str) -> None:
+    """Send the mail and write down how that ended."""
+    owner = User.objects.filter(pk=entry.owner_id).first() if entry.owner_id else None
+    if owner is None or not owner.email:
+        return  # the account was closed, and the token went with it
+    details: dict[str, str | int] = {"about": entry.action, "entry": entry.number}
+    outcome = Outcome.DONE
+    try:
+        message_to(owner, entry, server).send()
+    except Exception as error:
+        logger.exception("mail not sent reference=%s entry=%s", entry.reference, entry.number)
+        outcome, details = Outcome.FAILED, details | {"error": type(error).__name__}
+    by = Source(None, settings.SITE_NAME)
+    label = _Label(entry)
+    record(
+        Action.MAIL_SENT, owner=owner, token=label, by=by, reference=entry.reference, outcome=outcome, details=details
+    )
+
+
+class _Label:
+    """The token of an entry, as `record` takes it: the row may be gone."""
+
+    def __init__(self, entry: AuditEntry) -> None:
+        assert entry.token_id is not None and entry.owner_id is not None  # noqa: S101, PT018  # narrows the types
+        self.pk, self.owner_id, self.label = entry.token_id, entry.owner_id, entry.token_label
+
+
+def message_to(owner: User, entry: AuditEntry, server: str) -> EmailMessage:
+    """Return the mail, in the owner's language and time zone. Nothing in it comes from the token."""
+    zone: ZoneInfo = owner.zone
+    with translation.override(owner.language or settings.LANGUAGE_CODE), timezone.override(zone):
+        notice = notice_of(entry)
+        context = {
+            "name": str(owner),
+            "fact": f"{str(notice.fact).rstrip('.')}.",
+            "advice": notice.advice,
+            "label": entry.token_label,
+            "server": server,
+            "when": entry.when,
+            "zone": zone.key,
+            "by_owner": entry.actor_id == owner.pk,
+            "actor": entry.actor_name,
+            "reference": entry.reference,
+            "site": settings.SITE_NAME,
+        }
+        body = render_to_string("rapidpro_integration/mail/token_event.txt", context)
+        return EmailMessage(str(notice.subject) % {"label": entry.token_label}, body, to=[owner.email])
