@@ -4,12 +4,12 @@ SHELL := /bin/sh
 PY := .venv/bin/python
 export PYTHON PORT SANDBOX_PORT
 
-SOURCES := accounts config rapidpro_integration tests bin/write-env
+SOURCES := accounts benchmarks config rapidpro_integration tests bin/write-env
 POSTGRES_URL ?= postgres://postgres@127.0.0.1:5432/postgres
 REDIS_URL ?= rediscache://127.0.0.1:6379/9
 COVERAGE := --cov=accounts --cov=rapidpro_integration --cov=config --cov-report=term-missing:skip-covered --cov-fail-under=95
 
-.PHONY: help run setup test check lint format types drift test-postgres e2e messages requirements shell reset-demo clean
+.PHONY: help run setup test check lint format types drift test-postgres e2e faults bench messages requirements shell reset-demo clean
 
 help: ## List all targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
@@ -47,6 +47,13 @@ test-postgres: setup ## Run the same suite on PostgreSQL and Redis (POSTGRES_URL
 e2e: setup ## Click through the site in headless Chromium
 	@CHROMIUM="$$(bin/find-chromium)" && export CHROMIUM && $(PY) -m pytest tests/e2e
 
+faults: setup ## Test the client against a server that misbehaves in every way we know
+	@$(PY) -m pytest tests/faults -q
+
+bench: ## Measure the client beside the other ways to do the same; writes docs/benchmarks.md (BENCH="--quick --tls")
+	@bin/setup bench
+	@$(PY) -m benchmarks.bench_client $(BENCH)
+
 messages: setup ## Collect the strings to translate and compile the translations (needs GNU gettext)
 	@mkdir -p config/locale
 	@DJANGO_SETTINGS_MODULE=tests.settings $(PY) manage.py makemessages --verbosity 0 --locale fr --locale es --locale pt --locale ar \
@@ -56,6 +63,7 @@ messages: setup ## Collect the strings to translate and compile the translations
 requirements: setup ## Pin the dependencies of pyproject.toml anew, with hashes
 	@uv pip compile pyproject.toml --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header -q -o requirements.txt
 	@uv pip compile pyproject.toml --group dev -c requirements.txt --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header -q -o requirements-dev.txt
+	@uv pip compile pyproject.toml --group bench -c requirements.txt --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header -q -o benchmarks/requirements.txt
 
 shell: setup ## Open Django's shell on the local database
 	@$(PY) manage.py shell
