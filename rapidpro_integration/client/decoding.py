@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, inspect
 
 from rapidpro_integration.client.credentials import Credential
 from rapidpro_integration.client.errors import MalformedException, NotRapidProException, error_for_response
 from rapidpro_integration.client.lenient import struct_of
+from rapidpro_integration.client.soundness import Check, check_of
 from rapidpro_integration.client.texts import loads
 from rapidpro_integration.client.transport import Answer
 
@@ -94,14 +95,22 @@ class _Page[T](Struct):
     next: str | None = None
 
 
+class _Strict(NamedTuple):
+    """How a page is read strictly: its decoder, the fields that hold moments, and the checks of other fields."""
+
+    decoder: "msgspec.json.Decoder[_Page[Any]]"
+    moments: tuple[str, ...]
+    checks: tuple[tuple[str, Check], ...]
+
+
 @lru_cache
-def _decoder(kind: type[Struct]) -> "tuple[msgspec.json.Decoder[_Page[Any]], tuple[str, ...]]":
-    """Return the decoder of a page, and the fields of its rows that hold moments."""
+def _strict(kind: type[Struct]) -> _Strict:
     fields = msgspec.structs.fields(kind)
-    return (
-        msgspec.json.Decoder(_Page[kind]),  # type: ignore[valid-type]
-        tuple(field.name for field in fields if field.type == datetime | None),
-    )
+    # Moments that every row has are looked at all at once, which is several times faster.
+    moments = tuple(field.name for field in fields if field.type == datetime | None)
+    others = [(field.name, check_of(inspect.type_info(field.type))) for field in fields if field.name not in moments]
+    checks = tuple((name, check) for name, check in others if check is not None)
+    return _Strict(msgspec.json.Decoder(_Page[kind]), moments, checks)  # type: ignore[valid-type]
 
 
 def _strictly[T: Struct](body: bytes, kind: type[T]) -> _Page[T] | None:
@@ -109,12 +118,16 @@ def _strictly[T: Struct](body: bytes, kind: type[T]) -> _Page[T] | None:
     # RapidPro escapes next to nothing, and one byte is found much faster than six.
     if b"\\" in body and b"\\u0000" in body:
         return None
-    decoder, moments = _decoder(kind)
+    strict = _strict(kind)
     try:
-        page = decoder.decode(body)
+        page = strict.decoder.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
-    return page if all(_in_utc(list(map(attrgetter(name), page.results))) for name in moments) else None
+    rows = page.results
+    sound = all(_in_utc(list(map(attrgetter(name), rows))) for name in strict.moments) and all(
+        all(map(check, map(attrgetter(name), rows))) for name, check in strict.checks
+    )
+    return page if sound else None
 
 
 def _in_utc(moments: list[datetime | None]) -> bool:

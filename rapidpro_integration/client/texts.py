@@ -7,6 +7,7 @@ from typing import Any
 
 MAX_DEPTH = 64
 _MAX_DIGITS = 300
+_MAX_INT = 10**_MAX_DIGITS
 # PostgreSQL stores no NUL, and UTF-8 has no lone surrogates.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -31,6 +32,14 @@ def clean_json(value: Any, depth: int = 0) -> Any:
     return {clean_text(key): clean_json(item, depth + 1) for key, item in value.items()}
 
 
+def is_clean_json(value: Any, depth: int = 0) -> bool:
+    """Say whether `clean_json` would leave a decoded value as it is, and `loads` its whole numbers; texts are clean."""
+    if isinstance(value, (list, dict)):
+        items = value if isinstance(value, list) else value.values()
+        return depth < MAX_DEPTH and all(is_clean_json(item, depth + 1) for item in items)
+    return not isinstance(value, int) or -_MAX_INT < value < _MAX_INT
+
+
 def loads(body: bytes) -> tuple[Any, bool]:
     """Return the JSON of a body, and whether it is any; numbers that nothing could hold are null."""
     try:
@@ -41,7 +50,7 @@ def loads(body: bytes) -> tuple[Any, bool]:
 
 
 def _int(digits: str) -> int | None:
-    return int(digits) if len(digits) <= _MAX_DIGITS else None
+    return int(digits) if len(digits.removeprefix("-")) <= _MAX_DIGITS else None
 
 
 def _float(text: str) -> float | None:
