@@ -68,7 +68,11 @@ def _struct_reader(info: inspect.StructType) -> Reader:
                 found[name] = item
             elif field.required:
                 return BAD
-        return info.cls(**found)
+        try:
+            return info.cls(**found)
+        except ValueError:
+            # A kind may know of more that makes a row unusable than what its types say.
+            return BAD
 
     return read
 

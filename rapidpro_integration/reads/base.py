@@ -18,7 +18,7 @@ from rapidpro_integration.client.dates import DateLike
 from rapidpro_integration.client.listing import aiter_pages
 from rapidpro_integration.client.resources import Resource
 from rapidpro_integration.client.types import Page, Rows
-from rapidpro_integration.client.windows import aget_split
+from rapidpro_integration.client.windows import aadd_moved, aget_split
 
 MAX_CONCURRENCY = 50
 
@@ -32,6 +32,11 @@ class Query[T: Struct]:
     window: tuple[datetime | None, datetime | None] = (None, None)
     concurrency: int = 1
     reverse: bool = False
+
+    @property
+    def leaves_movers_behind(self) -> bool:
+        """Whether a row that is modified while the list is read moves to where it has been read already."""
+        return self.resource.rows_move and self.resource.order == self.resource.window and not self.reverse
 
     def whole_params(self) -> dict[str, str | list[str]]:
         """Return all parameters, for page after page."""
@@ -76,21 +81,36 @@ class Reader:
     async def _whole[T: Struct](self, query: Query[T]) -> Rows[T]:
         async def fetch() -> Rows[T]:
             connection = self._connect()
-            if query.concurrency > 1:
-                rows = await aget_split(
-                    connection, query.resource, query.params, query.window, query.concurrency, self._max_pages
-                )
-            else:
-                rows = Rows()
-                async for page in aiter_pages(connection, query.resource, query.whole_params(), self._max_pages):
-                    rows.take(page)
-            # Windows come as they come, and a row that moved between two pages comes too early.
-            if query.resource.order:
-                rows.sort(key=_place(query.resource.order), reverse=not query.reverse)
-            return rows
+            return await (self._at_once if query.concurrency > 1 else self._in_turn)(connection, query)
 
         shared = await self._joined((query.resource.name, repr(query)), fetch)
         return shared.copy()
+
+    async def _in_turn[T: Struct](self, connection: Connection, query: Query[T]) -> Rows[T]:
+        resource, (after, before), started = query.resource, query.window, datetime.now(UTC)
+        rows, pages_count = Rows[T](), 0
+        async for page in aiter_pages(connection, resource, query.whole_params(), self._max_pages):
+            rows.take(page)
+            pages_count = page.number
+        if pages_count > 1 and query.leaves_movers_behind and before is None and not rows.stopped_because:
+            await aadd_moved(connection, resource, query.params, after, started, rows)
+        # A row that moved between two pages came too early.
+        if resource.order:
+            rows.sort(key=_place(resource.order), reverse=not query.reverse)
+        return rows
+
+    async def _at_once[T: Struct](self, connection: Connection, query: Query[T]) -> Rows[T]:
+        resource, limits = query.resource, self._api.limits
+        # More than there are permits for would only wait for one another, and give up in the end.
+        concurrency = min(query.concurrency, limits.tenant, limits.origin, limits.process)
+        rows = await aget_split(connection, resource, query.params, query.window, concurrency, self._max_pages)
+        # Windows come as they come, rows of one moment in the server's order; where the list is in another order than
+        # its windows, the window's tells what a server's id would.
+        rows.sort(key=_place(resource.window), reverse=True)
+        rows.sort(key=_place(resource.order), reverse=True)
+        if query.reverse:
+            rows.reverse()
+        return rows
 
     def _pages[T: Struct](self, query: Query[T]) -> AsyncGenerator[Page[T]]:
         if query.concurrency > 1:
