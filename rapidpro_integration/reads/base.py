@@ -96,6 +96,7 @@ class Reader:
             await aadd_moved(connection, resource, query.params, after, started, rows)
         # A row that moved between two pages came too early.
         if resource.order:
+            _sort_ties(rows, resource)
             rows.sort(key=_place(resource.order), reverse=not query.reverse)
         return rows
 
@@ -107,6 +108,7 @@ class Reader:
         # Windows come as they come, rows of one moment in the server's order; where the list is in another order than
         # its windows, the window's tells what a server's id would.
         rows.sort(key=_place(resource.window), reverse=True)
+        _sort_ties(rows, resource)
         rows.sort(key=_place(resource.order), reverse=True)
         if query.reverse:
             rows.reverse()
@@ -121,6 +123,12 @@ class Reader:
 def _place(order: str) -> Callable[[Any], datetime | date]:
     read, oldest = attrgetter(order), date.min if order == "start_date" else datetime.min.replace(tzinfo=UTC)
     return lambda row: read(row) or oldest
+
+
+def _sort_ties(rows: Rows[Any], resource: Resource[Any]) -> None:
+    """Put rows of one moment in an order of ours where many at once cannot have the server's, so that both agree."""
+    if resource.ties_are_lost:
+        rows.sort(key=attrgetter("identity"))
 
 
 def whole[S: Reader, **P, T: Struct](
