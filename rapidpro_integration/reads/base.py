@@ -1,11 +1,12 @@
 """From one description of a list to its three methods: whole in a coroutine, whole in a plain call, page by page."""
 
+import inspect
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, tzinfo
 from functools import wraps
 from operator import attrgetter
-from typing import Any, Concatenate
+from typing import Any, Concatenate, get_args
 from uuid import UUID
 
 from asgiref.sync import async_to_sync
@@ -51,6 +52,12 @@ class Reader:
     def __init__(self, api: RapidProAPI, timezone: tzinfo, deadline_s: float, max_pages: int) -> None:
         self._api, self._timezone = api, timezone
         self._deadline_s, self._max_pages = deadline_s, max_pages
+
+    def __init_subclass__(cls) -> None:
+        """Give each method the name that it is called by: made from a description, it had the description's."""
+        for name, method in vars(cls).items():
+            if name.startswith(("get_", "aget_", "aiter_")) and inspect.isfunction(method):
+                method.__name__, method.__qualname__ = name, f"{cls.__qualname__}.{name}"
 
     def _query[T: Struct](
         self,
@@ -140,7 +147,7 @@ def whole[S: Reader, **P, T: Struct](
     async def method(self: S, /, *args: P.args, **kwargs: P.kwargs) -> Rows[T]:
         return await self._whole(ask(self, *args, **kwargs))
 
-    return method
+    return _returning(method, ask, lambda row: Rows[row])  # type: ignore[valid-type]
 
 
 def pages[S: Reader, **P, T: Struct](
@@ -157,6 +164,14 @@ def pages[S: Reader, **P, T: Struct](
         return self._pages(ask(self, *args, **kwargs))
 
     method.__doc__ = (ask.__doc__ or "").replace("Return all", "Iterate over the pages of", 1)
+    return _returning(method, ask, lambda row: AsyncGenerator[Page[row]])  # type: ignore[valid-type]
+
+
+def _returning[F: Callable[..., Any]](method: F, ask: Callable[..., Any], returns: Callable[[Any], object]) -> F:
+    """Return `method` with the signature of `ask`, but for what it returns: help() shows that."""
+    signature = inspect.signature(ask)
+    (row,) = get_args(signature.return_annotation)
+    method.__signature__ = signature.replace(return_annotation=returns(row))  # type: ignore[attr-defined]
     return method
 
 

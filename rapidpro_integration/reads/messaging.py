@@ -41,7 +41,7 @@ class MessagingReads(Reader):
         id: int | None = None,  # noqa: A002  # the server's word
         contact: str | UUID = "",
         folder: str = "",
-        label: str = "",
+        label: str | UUID = "",
         broadcast: int | None = None,
         concurrency: int = 1,
     ) -> Query[Message]:
@@ -57,7 +57,7 @@ class MessagingReads(Reader):
             "id": id_param(id),
             "contact": uuid_param(contact),
             "folder": folder,
-            "label": label,
+            "label": str(label),
             "broadcast": id_param(broadcast),
         }
         resource = MESSAGES_SENT if folder == "sent" else MESSAGES
@@ -129,7 +129,7 @@ class MessagingReads(Reader):
     aget_campaigns, aiter_campaigns = whole(_campaigns), pages(_campaigns)
     get_campaigns = plain(aget_campaigns)
 
-    def _campaign_events(self, *, uuid: str | UUID = "", campaign: str = "") -> Query[CampaignEvent]:
+    def _campaign_events(self, *, uuid: str | UUID = "", campaign: str | UUID = "") -> Query[CampaignEvent]:
         """Return all events of campaigns, the newest first; of one `campaign`, by its uuid or name.
 
         Source: rapidpro-api.md, section 9.

@@ -29,7 +29,7 @@ class PeopleReads(Reader):
         *,
         uuid: str | UUID = "",
         urn: str = "",
-        group: str = "",
+        group: str | UUID = "",
         deleted: bool = False,
         urn_order: str = "",
         reverse: bool = False,
@@ -45,7 +45,7 @@ class PeopleReads(Reader):
         params: dict[str, str | list[str]] = {
             "uuid": uuid_param(uuid),
             "urn": urn,
-            "group": group,
+            "group": str(group),
             "deleted": flag_param(deleted or None),
             "urn_order": urn_order,
         }
@@ -67,11 +67,11 @@ class PeopleReads(Reader):
     aget_groups, aiter_groups = whole(_groups), pages(_groups)
     get_groups = plain(aget_groups)
 
-    def _fields(self, *, key: str = "") -> Query[Field]:
+    def _contact_fields(self, *, key: str = "") -> Query[Field]:
         """Return all contact fields, the newest first. Source: rapidpro-api.md, section 9."""
         return self._query(FIELDS, {"key": key})
 
-    aget_fields, aiter_fields = whole(_fields), pages(_fields)
+    aget_fields, aiter_fields = whole(_contact_fields), pages(_contact_fields)
     get_fields = plain(aget_fields)
 
     def _globals(

@@ -120,7 +120,7 @@ def sandbox() -> Iterator[Served]:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
 def test_example_is_short_and_runs(sandbox: Served, example: str) -> None:
-    assert len(example.strip().splitlines()) <= 10
+    assert len([line for line in example.splitlines() if line]) <= 10
     source = example.replace("https://textit.com", sandbox.origin).replace("YOUR TOKEN", TOKENS["clinics"].secret)
     assert source != example
     done = subprocess.run(
