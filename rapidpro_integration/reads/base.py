@@ -69,9 +69,16 @@ class Reader:
         concurrency: int = 1,
         reverse: bool = False,
     ) -> Query[T]:
-        """Return the query. Raises ValueError for a malformed date or a window that ends before it begins."""
+        """Return the query.
+
+        Raises ValueError for a malformed date, a window that ends before it begins, or a filter that is no text.
+        """
         if not 1 <= concurrency <= MAX_CONCURRENCY:
             raise ValueError(f"concurrency must be from 1 to {MAX_CONCURRENCY}.")
+        for name, value in (params or {}).items():
+            # A None that a script did not expect would otherwise ask for everything.
+            if not isinstance(value, (str, list)):
+                raise ValueError(f"{name} must be a text.")  # noqa: TRY004  # callers are promised a ValueError
         last, first = dates.moments(before, after, self._timezone)
         return Query(resource, given(params or {}), (first, last), concurrency, reverse)
 
@@ -196,10 +203,20 @@ def uuid_param(value: str | UUID) -> str:
 
 
 def uuids_param(values: Sequence[str | UUID]) -> list[str]:
-    """Return uuids as they are sent. Raises ValueError, for an empty one too."""
+    """Return uuids as they are sent. Raises ValueError, for an empty one too; TypeError for one text."""
+    return [str(dates.require_uuid(value)) for value in list_param(values)]
+
+
+def list_param[V](values: Sequence[V]) -> list[V]:
+    """Return the values of a parameter that is repeated. Raises TypeError for one text, which is no list of them."""
     if isinstance(values, str):
-        raise TypeError("Give a list of uuids, not one.")
-    return [str(dates.require_uuid(value)) for value in values]
+        raise TypeError("Give a list of texts, not one.")
+    return list(values)
+
+
+def name_param(value: str | UUID) -> str:
+    """Return what names a thing as it is sent: its uuid, or its name as it is."""
+    return str(value) if isinstance(value, UUID) else value
 
 
 def flag_param(value: bool | None) -> str:

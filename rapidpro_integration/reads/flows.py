@@ -144,6 +144,7 @@ class FlowReads(Reader):
         """Return the definitions of flows and campaigns, BATCH uuids a request, in the order in which they are named.
 
         `dependencies` adds what they lead to: "flows" child flows, "all" everything (one flow can bring fifty along).
+        Leave out flows without a revision (their `results` are empty): a server breaks on a request that names one.
         Raises ValueError for a malformed uuid, none at all or another word, before any request;
         AbstractRequestException. Source: rapidpro-api.md, section 9.
         """

@@ -26,7 +26,17 @@ from rapidpro_integration.client.types import (
     Ticket,
     Topic,
 )
-from rapidpro_integration.reads.base import Query, Reader, id_param, only_one_of, pages, plain, uuid_param, whole
+from rapidpro_integration.reads.base import (
+    Query,
+    Reader,
+    id_param,
+    name_param,
+    only_one_of,
+    pages,
+    plain,
+    uuid_param,
+    whole,
+)
 
 
 class MessagingReads(Reader):
@@ -57,7 +67,7 @@ class MessagingReads(Reader):
             "id": id_param(id),
             "contact": uuid_param(contact),
             "folder": folder,
-            "label": str(label),
+            "label": name_param(label),
             "broadcast": id_param(broadcast),
         }
         resource = MESSAGES_SENT if folder == "sent" else MESSAGES
@@ -134,7 +144,7 @@ class MessagingReads(Reader):
 
         Source: rapidpro-api.md, section 9.
         """
-        return self._query(CAMPAIGN_EVENTS, {"uuid": uuid_param(uuid), "campaign": str(campaign)})
+        return self._query(CAMPAIGN_EVENTS, {"uuid": uuid_param(uuid), "campaign": name_param(campaign)})
 
     aget_campaign_events, aiter_campaign_events = whole(_campaign_events), pages(_campaign_events)
     get_campaign_events = plain(aget_campaign_events)

@@ -10,6 +10,8 @@ from rapidpro_integration.reads.base import (
     Query,
     Reader,
     flag_param,
+    list_param,
+    name_param,
     only_one_of,
     pages,
     plain,
@@ -45,7 +47,7 @@ class PeopleReads(Reader):
         params: dict[str, str | list[str]] = {
             "uuid": uuid_param(uuid),
             "urn": urn,
-            "group": str(group),
+            "group": name_param(group),
             "deleted": flag_param(deleted or None),
             "urn_order": urn_order,
         }
@@ -100,7 +102,7 @@ class PeopleReads(Reader):
 
         Roles are administrator, editor and agent. Source: rapidpro-api.md, section 9.
         """
-        return self._query(USERS, {"uuid": uuids_param(uuids), "email": list(emails), "role": list(roles)})
+        return self._query(USERS, {"uuid": uuids_param(uuids), "email": list_param(emails), "role": list_param(roles)})
 
     aget_users, aiter_users = whole(_users), pages(_users)
     get_users = plain(aget_users)

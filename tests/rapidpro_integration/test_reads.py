@@ -346,12 +346,20 @@ UUID = "6e99f824-2ea1-4731-9b59-9afdcda1399b"
 UUID_PARAMETERS = [
     (resource, name) for resource in TABLE for name in ("uuid", "contact", "flow") if name in TABLE[resource]
 ]
+# A None by mistake must not ask for everything.
+TEXT_PARAMETERS = [
+    (resource, name)
+    for resource in TABLE
+    for name, parameter in inspect.signature(getattr(RapidProInterface, f"get_{resource}")).parameters.items()
+    if parameter.default == "" and name not in {"before_date", "after_date", "since", "until"}
+]
 REFUSED: list[tuple[str, dict[str, Any]]] = [
     *((resource, {name: "abc"}) for resource, name in UUID_PARAMETERS),
     *((resource, {"before_date": "2026-01-01", "after_date": "2026-01-02"}) for resource in (*MANY, "archives")),
     *((resource, {"after_date": "01/06/2025"}) for resource in (*MANY, "archives")),
     *((resource, {"concurrency": wrong}) for resource in MANY for wrong in (0, -1, 51)),
     *((resource, {"id": -1}) for resource in TABLE if "id" in TABLE[resource]),
+    *((resource, {name: None}) for resource, name in TEXT_PARAMETERS),
     ("users", {"uuids": ["abc"]}),
     ("users", {"uuids": [""]}),
     ("definitions", {}),
@@ -389,9 +397,13 @@ def test_pages_do_not_come_many_at_once() -> None:
         RapidProInterface(SECRET, SERVER).aiter_runs(concurrency=2)
 
 
-def test_one_uuid_is_no_list_of_them() -> None:
+@pytest.mark.parametrize(
+    ("resource", "asked"),
+    [("definitions", {"uuids": UUID}), ("users", {"emails": "a@example.org"}), ("users", {"roles": "agent"})],
+)
+def test_one_text_is_no_list_of_them(resource: str, asked: dict[str, Any]) -> None:
     with pytest.raises(TypeError):
-        RapidProInterface(SECRET, SERVER).get_definitions(UUID)
+        getattr(RapidProInterface(SECRET, SERVER), f"get_{resource}")(**asked)
 
 
 def test_366_days_are_counted_where_the_caller_is(sandbox: Served) -> None:
