@@ -5,19 +5,17 @@ row by row (lenient). Numbers that no column or later JSON could hold (NaN, infi
 Source: docs/adr/0006-decoding.md, with figures.
 """
 
-from datetime import UTC, datetime
 from functools import lru_cache
-from operator import attrgetter
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
-from msgspec import Struct, inspect
+from msgspec import Struct
 
 from rapidpro_integration.client.credentials import Credential
 from rapidpro_integration.client.errors import MalformedException, NotRapidProException, error_for_response
 from rapidpro_integration.client.lenient import struct_of
-from rapidpro_integration.client.soundness import Check, check_of
+from rapidpro_integration.client.soundness import check_of_rows
 from rapidpro_integration.client.texts import loads
 from rapidpro_integration.client.transport import Answer
 
@@ -95,22 +93,9 @@ class _Page[T](Struct):
     next: str | None = None
 
 
-class _Strict(NamedTuple):
-    """How a page is read strictly: its decoder, the fields that hold moments, and the checks of other fields."""
-
-    decoder: "msgspec.json.Decoder[_Page[Any]]"
-    moments: tuple[str, ...]
-    checks: tuple[tuple[str, Check], ...]
-
-
 @lru_cache
-def _strict(kind: type[Struct]) -> _Strict:
-    fields = msgspec.structs.fields(kind)
-    # Moments that every row has are looked at all at once, which is several times faster.
-    moments = tuple(field.name for field in fields if field.type == datetime | None)
-    others = [(field.name, check_of(inspect.type_info(field.type))) for field in fields if field.name not in moments]
-    checks = tuple((name, check) for name, check in others if check is not None)
-    return _Strict(msgspec.json.Decoder(_Page[kind]), moments, checks)  # type: ignore[valid-type]
+def _decoder(kind: type[Struct]) -> "msgspec.json.Decoder[_Page[Any]]":
+    return msgspec.json.Decoder(_Page[kind])  # type: ignore[valid-type]
 
 
 def _strictly[T: Struct](body: bytes, kind: type[T]) -> _Page[T] | None:
@@ -118,25 +103,11 @@ def _strictly[T: Struct](body: bytes, kind: type[T]) -> _Page[T] | None:
     # RapidPro escapes next to nothing, and one byte is found much faster than six.
     if b"\\" in body and b"\\u0000" in body:
         return None
-    strict = _strict(kind)
     try:
-        page = strict.decoder.decode(body)
+        page = _decoder(kind).decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
-    rows = page.results
-    sound = all(_in_utc(list(map(attrgetter(name), rows))) for name in strict.moments) and all(
-        all(map(check, map(attrgetter(name), rows))) for name, check in strict.checks
-    )
-    return page if sound else None
-
-
-def _in_utc(moments: list[datetime | None]) -> bool:
-    """Say whether all are times of UTC that every zone can show."""
-    given = moments if None not in moments else [moment for moment in moments if moment is not None]
-    if not given:
-        return True
-    zones = {moment.tzinfo for moment in given}  # type: ignore[union-attr]  # None is not among them
-    return zones == {UTC} and min(given).year > 1 and max(given).year < 9999  # type: ignore[type-var, union-attr]
+    return page if not page.results or check_of_rows(kind)(page.results) else None
 
 
 def _following(link: object, position: tuple[str, ...]) -> dict[str, str]:

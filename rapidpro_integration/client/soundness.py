@@ -1,56 +1,76 @@
-"""What msgspec accepts and we do not, below the top of a row: times that are not of UTC, JSON too deep or too large.
+"""What msgspec accepts and we do not: times that are not of UTC, free JSON that is too deep, numbers without end.
 
-Only the fields that could hold such a thing are looked at, so that most kinds of rows cost nothing here.
+Whole columns are looked at, a field of all rows at a time: that is several times faster than row by row. Fields that
+could not hold such a thing are not looked at.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import chain
+from operator import attrgetter, methodcaller
 from typing import Any
 
 import msgspec.inspect as inspect
+from msgspec import Struct
 
-from rapidpro_integration.client.texts import is_clean_json
+from rapidpro_integration.client.texts import are_clean_json
 
-type Check = Callable[[Any], bool]
+type Check = Callable[[list[Any]], bool]
+
+_values_of = methodcaller("values")
 
 
-def check_of(info: inspect.Type) -> Check | None:
-    """Return what says whether a value of that type is sound, None where every one is."""
+@lru_cache
+def check_of_rows(kind: type[Struct]) -> Check:
+    """Return what says whether all rows of that kind in a list are sound."""
+    return _check_of(inspect.type_info(kind)) or (lambda rows: True)
+
+
+def _check_of(info: inspect.Type) -> Check | None:
     match info:
         case inspect.AnyType():
-            return is_clean_json
+            return are_clean_json
         case inspect.DateTimeType():
-            return is_sound_moment
+            return _are_in_utc
         case inspect.StructType():
             return _struct_check(info)
         case inspect.VarTupleType(item_type=item):
-            return _each(check_of(item))
+            return _inside(_check_of(item), lambda values: values)
         case inspect.DictType(value_type=item):
-            return _each_value(check_of(item))
+            return _inside(_check_of(item), lambda values: map(_values_of, values))
         case inspect.UnionType(types=types):
             # Our unions that hold anything to look at are of one type and None.
-            found = [check for one in types if (check := check_of(one)) is not None]
+            found = [check for one in types if (check := _check_of(one)) is not None]
             return _unless_none(found[0]) if found else None
     return None
 
 
-def is_sound_moment(moment: datetime) -> bool:
-    """Say whether this is a time of UTC that every zone can show."""
-    return moment.tzinfo is UTC and 1 < moment.year < 9999
+def _are_in_utc(moments: list[datetime]) -> bool:
+    """Say whether all are times of UTC that every zone can show."""
+    return {moment.tzinfo for moment in moments} == {UTC} and min(moments).year > 1 and max(moments).year < 9999
 
 
 def _struct_check(info: inspect.StructType) -> Check | None:
-    checks = [(field.name, check) for field in info.fields if (check := check_of(field.type)) is not None]
-    return (lambda value: all(check(getattr(value, name)) for name, check in checks)) if checks else None
+    checks = [(attrgetter(field.name), check) for field in info.fields if (check := _check_of(field.type)) is not None]
+    return (lambda values: all(check(list(map(read, values))) for read, check in checks)) if checks else None
 
 
-def _each(check: Check | None) -> Check | None:
-    return None if check is None else lambda values: all(map(check, values))
+def _inside(check: Check | None, items: Callable[[list[Any]], Iterable[Iterable[Any]]]) -> Check | None:
+    """Return the check of what many tuples or dicts hold together."""
+    if check is None:
+        return None
 
+    def look(values: list[Any]) -> bool:
+        held = list(chain.from_iterable(items(values)))
+        return not held or check(held)
 
-def _each_value(check: Check | None) -> Check | None:
-    return None if check is None else lambda values: all(map(check, values.values()))
+    return look
 
 
 def _unless_none(check: Check) -> Check:
-    return lambda value: value is None or check(value)
+    def look(values: list[Any]) -> bool:
+        given = values if None not in values else [value for value in values if value is not None]
+        return not given or check(given)
+
+    return look

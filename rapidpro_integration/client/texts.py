@@ -3,11 +3,13 @@
 import json
 import math
 import re
+from collections.abc import Collection
 from typing import Any
 
 MAX_DEPTH = 64
 _MAX_DIGITS = 300
 _MAX_INT = 10**_MAX_DIGITS
+_PLAIN = frozenset({str, float, bool, type(None)})
 # PostgreSQL stores no NUL, and UTF-8 has no lone surrogates.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -32,11 +34,14 @@ def clean_json(value: Any, depth: int = 0) -> Any:
     return {clean_text(key): clean_json(item, depth + 1) for key, item in value.items()}
 
 
-def is_clean_json(value: Any, depth: int = 0) -> bool:
-    """Say whether `clean_json` would leave a decoded value as it is, and `loads` its whole numbers; texts are clean."""
+def are_clean_json(values: Collection[Any], depth: int = 0) -> bool:
+    """Say whether `clean_json` would leave decoded values as they are, and `loads` their numbers; texts are clean."""
+    return _PLAIN.issuperset(map(type, values)) or all(_is_clean_json(value, depth) for value in values)
+
+
+def _is_clean_json(value: Any, depth: int) -> bool:
     if isinstance(value, (list, dict)):
-        items = value if isinstance(value, list) else value.values()
-        return depth < MAX_DEPTH and all(is_clean_json(item, depth + 1) for item in items)
+        return depth < MAX_DEPTH and are_clean_json(value if isinstance(value, list) else value.values(), depth + 1)
     return not isinstance(value, int) or -_MAX_INT < value < _MAX_INT
 
 
