@@ -142,7 +142,8 @@ def _place(order: str) -> Callable[[Any], datetime | date]:
 def _sort_ties(rows: Rows[Any], resource: Resource[Any]) -> None:
     """Put rows of one moment in an order of ours where many at once cannot have the server's, so that both agree."""
     if resource.ties_are_lost:
-        rows.sort(key=attrgetter("identity"))
+        order = attrgetter(resource.order)
+        rows.sort(key=lambda row: 0 if order(row) is None else row.identity)
 
 
 def whole[S: Reader, **P, T: Struct](

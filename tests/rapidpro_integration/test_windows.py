@@ -91,16 +91,17 @@ def test_rows_of_one_moment_keep_their_order(name: str, concurrency: int) -> Non
 
 
 @given(
-    st.lists(st.integers(0, 400).map(lambda days: NOW - timedelta(days=days)), min_size=10, max_size=60),
+    # Each at a moment of its own: a server counts through rows of one moment, and skips one where one before it moves.
+    st.lists(st.integers(0, 400), min_size=10, max_size=60, unique=True),
     st.lists(st.tuples(st.integers(1, 12), st.integers(0, 59)), min_size=1, max_size=20),
     st.sampled_from(["runs", "flows"]),
     st.sampled_from([1, 2, 5, 16]),
     st.booleans(),
 )
 def test_nothing_is_lost_while_rows_are_modified(
-    moments: list[datetime], moves: list[tuple[int, int]], name: str, concurrency: int, reverse: bool
+    days: list[int], moves: list[tuple[int, int]], name: str, concurrency: int, reverse: bool
 ) -> None:
-    ledger = Ledger(entries(*moments), 3)
+    ledger = Ledger(entries(*(NOW - timedelta(days=number) for number in days)), 3)
 
     def modify(number: int) -> None:
         for at, which in moves:
@@ -110,7 +111,7 @@ def test_nothing_is_lost_while_rows_are_modified(
     ledger.before_answer = modify
     more = {"reverse": reverse} if name == "runs" else {}
     rows = read(name, ledger, concurrency=concurrency, interface=ROOMY, **more)
-    assert sorted(numbers(rows)) == list(range(1, len(moments) + 1))
+    assert sorted(numbers(rows)) == list(range(1, len(days) + 1))
 
 
 def test_row_that_moves_from_an_old_window_into_a_read_one_is_found() -> None:
