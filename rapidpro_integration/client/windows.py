@@ -16,7 +16,7 @@ from operator import attrgetter
 from msgspec import Struct
 
 from rapidpro_integration.client import dates
-from rapidpro_integration.client.listing import MAX_PAGES, PAGE_ROWS, Asker, Known
+from rapidpro_integration.client.listing import PAGE_ROWS, Asker, Known, aiter_pages
 from rapidpro_integration.client.resources import Resource
 from rapidpro_integration.client.transport import MAX_BODY_BYTES, Params
 from rapidpro_integration.client.types import Rows
@@ -83,23 +83,14 @@ def _is_place_in_time(position: dict[str, str]) -> bool:
 class _Split[T: Struct]:
     """One list on its way."""
 
-    def __init__(
-        self,
-        asker: Asker,
-        resource: Resource[T],
-        params: Params,
-        concurrency: int,
-        max_pages: int,
-        rows: Rows[T] | None = None,
-    ) -> None:
+    def __init__(self, asker: Asker, resource: Resource[T], params: Params, concurrency: int, max_pages: int) -> None:
         self._asker, self._resource, self._params = asker, resource, params
         self._concurrency, self._max_rows = concurrency, max_pages * PAGE_ROWS
         # Split lists have pages that are not full; four times as many are a list without end.
         self._pages_left = 4 * max_pages + concurrency
         self._known = Known[T]()
         self._asked: set[tuple[object, ...]] = set()
-        self.rows: Rows[T] = Rows() if rows is None else rows
-        self._known.new(self.rows)
+        self.rows: Rows[T] = Rows()
 
     async def fetch(self, parts: list[_Part]) -> None:
         """Ask for all parts and what follows them. The first failure ends everything that is under way."""
@@ -123,12 +114,6 @@ class _Split[T: Struct]:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def fetch_moved(self, after: datetime | None, started: datetime) -> None:
-        """Ask again for what was modified since `started`. Rows that cannot be read were counted the first time."""
-        unreadable_count = self.rows.unreadable_count
-        await self.fetch([_Part(max(filter(None, (after, started - _CLOCKS_DIFFER))), None)])
-        self.rows.unreadable_count = unreadable_count
 
     def _may_ask(self) -> bool:
         if self._pages_left < 1 or len(self.rows) > self._max_rows:
@@ -198,7 +183,7 @@ async def aget_split[T: Struct](
     await split.fetch(_first_parts(*window, concurrency))
     if resource.rows_move and window[1] is None and not split.rows.stopped_because:
         # What was modified meanwhile may have moved from a window not yet asked into one that was.
-        await split.fetch_moved(window[0], started)
+        await aadd_moved(asker, resource, params, window[0], started, split.rows)
     return split.rows
 
 
@@ -207,7 +192,15 @@ async def aadd_moved[T: Struct](
 ) -> None:
     """Add to `rows` what was modified since `started`, and so moved to where the list had been read already.
 
-    Raises AbstractRequestException.
+    Rows that cannot be read were counted the first time. Raises AbstractRequestException.
     """
-    split = _Split(asker, resource, params, 1, MAX_PAGES, rows)
-    await split.fetch_moved(after, started)
+    known = Known[T]()
+    known.new(rows)
+    bounds = {"after": dates.as_sent(max(filter(None, (after, started - _CLOCKS_DIFFER))))}
+    if resource.order == resource.window:
+        # The oldest first: what is modified again meanwhile moves to where the reading still goes.
+        bounds["reverse"] = "true"
+    async for page in aiter_pages(asker, resource, {**params, **bounds}):
+        rows.extend(known.new(list(page.rows)))
+        rows.stopped_because = page.stopped_because
+        rows.fetched_at = page.fetched_at

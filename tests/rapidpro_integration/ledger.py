@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -81,6 +81,11 @@ def entries(*moments: datetime) -> list[Entry]:
     return [Entry(number, moment, moment, moment) for number, moment in zip(itertools.count(1), sorted(moments))]
 
 
+_last = datetime.min.replace(tzinfo=UTC)
+
+
 def touch(entry: Entry) -> None:
-    """Modify a row, now."""
-    entry.modified_on = datetime.now(UTC)
+    """Modify a row, now: at a microsecond at which no other row was."""
+    global _last
+    _last = max(datetime.now(UTC), _last + timedelta(microseconds=1))
+    entry.modified_on = _last

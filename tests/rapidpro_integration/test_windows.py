@@ -126,6 +126,21 @@ def test_row_that_moves_from_an_old_window_into_a_read_one_is_found() -> None:
         assert datetime.fromisoformat(ledger.requests[-1]["after"]) > datetime.now(UTC) - timedelta(minutes=5)
 
 
+@pytest.mark.parametrize("concurrency", [1, 2, 16])
+def test_row_that_moves_again_at_the_second_look_is_found(concurrency: int) -> None:
+    ledger = Ledger(entries(*(NOW - timedelta(days=number) for number in range(40))), 3)
+
+    def modify(number: int) -> None:
+        if number == 2:
+            for one in ledger.entries[:8]:
+                touch(one)
+        elif number > 2:
+            touch(ledger.entries[number % 8])
+
+    ledger.before_answer = modify
+    assert sorted(numbers(read("runs", ledger, concurrency=concurrency, interface=ROOMY))) == list(range(1, 41))
+
+
 def test_list_of_one_page_is_one_request() -> None:
     ledger = Ledger(entries(NOW), 250)
     assert len(read("runs", ledger)) == 1

@@ -198,19 +198,21 @@ def test_whatever_is_read_strictly_is_read_alike_with_patience(
     drawn: tuple[Resource[Any], dict[str, Any]], ascii_only: bool, indent: int | None
 ) -> None:
     resource, payload = drawn
-    body = json.dumps(payload, ensure_ascii=ascii_only, indent=indent).encode("utf-8", "surrogatepass")
+    text = json.dumps(payload, ensure_ascii=ascii_only, indent=indent)
+    # Lone surrogates have no bytes: only an escape can write them.
+    body = (text if _is_utf8(text) else json.dumps(payload, indent=indent)).encode()
     strict = strictly(body, resource.kind)
-    try:
-        decoded = read_page(answer(body), NOBODY, resource.kind, resource.position)
-    except MalformedException:
-        assert strict is None
-        return
+    decoded = read_page(answer(body), NOBODY, resource.kind, resource.position)
     if strict is not None:
         assert strict == patiently(decoding.read_json(answer(body), NOBODY), resource.kind)
     assert len(decoded.rows) + decoded.unreadable_count == len(payload["results"])
     for row in decoded.rows:
         msgspec.json.encode(alike(row)).decode("utf-8")
         assert all(moment.tzinfo is UTC for moment in _moments(row))
+
+
+def _is_utf8(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _moments(value: Any) -> list[datetime]:
