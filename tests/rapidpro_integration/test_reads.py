@@ -1,13 +1,12 @@
 """Every resource by each of its methods and each of its filters, asked of a sandbox over loopback HTTP."""
 
 import inspect
-from collections.abc import Callable, Iterator
-from datetime import date, timedelta
+from collections.abc import Iterator
+from datetime import date
 from typing import Any
 from uuid import uuid4
 
 import pytest
-import respx
 from asgiref.sync import async_to_sync
 
 from rapidpro_integration.client import resources
@@ -15,11 +14,8 @@ from rapidpro_integration.client.resources import Resource
 from rapidpro_integration.client.types import Rows
 from rapidpro_integration.interface import RapidProInterface
 from rapidpro_integration.sandbox.endpoints import ENDPOINTS
-from tests.conftest import SECRET, SERVER
+from tests.rapidpro_integration.reads_table import MANY, OBJECTS, SHAPES, TABLE, UNPAGED, parameters
 from tests.rapidpro_integration.served import Served, served
-
-type Choose = Callable[[list[Any]], Any]
-type Keep = Callable[[Any, Any], bool]
 
 
 @pytest.fixture(scope="module")
@@ -28,125 +24,7 @@ def sandbox() -> Iterator[Served]:
         yield running
 
 
-def of(read: Callable[[Any], Any]) -> tuple[Choose, Keep]:
-    """Return a filter that keeps rows of which `read` is the same as of one of them."""
-
-    def choose(rows: list[Any]) -> Any:
-        return next(value for row in rows[len(rows) // 3 :] if (value := read(row)))
-
-    return choose, lambda row, value: bool(read(row) == value)
-
-
-def among(name: str, read: Callable[[Any], Any] = lambda ref: ref.uuid) -> tuple[Choose, Keep]:
-    """Return a filter that keeps rows whose list `name` mentions a thing."""
-    return (
-        lambda rows: str(next(read(getattr(row, name)[0]) for row in rows if getattr(row, name))),
-        lambda row, value: value in {str(read(ref)) for ref in getattr(row, name)},
-    )
-
-
-def only(value: Any, keep: Callable[[Any], bool]) -> tuple[Choose, Keep]:
-    """Return a filter that takes one value."""
-    return lambda rows: value, lambda row, _: keep(row)
-
-
-def window(name: str) -> dict[str, tuple[Choose, Keep]]:
-    def moments(rows: list[Any]) -> list[Any]:
-        return sorted(getattr(row, name) for row in rows)
-
-    return {
-        "before_date": (
-            lambda rows: moments(rows)[(len(rows) - 1) // 2],
-            lambda row, value: bool(getattr(row, name) <= value),
-        ),
-        "after_date": (
-            lambda rows: moments(rows)[len(rows) // 2],
-            lambda row, value: bool(getattr(row, name) >= value),
-        ),
-    }
-
-
-BY_UUID = {"uuid": of(lambda row: row.uuid)}
-# Turned round, or asked another way: what they do to a list is looked at by tests of their own below.
-SHAPES = {"reverse", "concurrency", "paths", "deleted", "urn_order"}
-
-#: Resource -> parameter -> how a value is chosen from the whole list, and which rows it should leave.
-TABLE: dict[str, dict[str, tuple[Choose, Keep]]] = {
-    "archives": {
-        **window("start_date"),
-        "type": only("run", lambda row: row.type == "run"),
-        "period": only("daily", lambda row: row.period == "daily"),
-    },
-    "boundaries": {},
-    "broadcasts": {**window("created_on"), **BY_UUID, "id": of(lambda row: row.id)},
-    "campaigns": BY_UUID,
-    "campaign_events": {**BY_UUID, "campaign": of(lambda row: row.campaign.name)},
-    "channels": {**BY_UUID, "address": of(lambda row: row.address)},
-    "channel_events": {
-        **window("created_on"),
-        "id": of(lambda row: row.id),
-        "contact": of(lambda row: row.contact.uuid),
-    },
-    "contacts": {
-        **window("modified_on"),
-        **BY_UUID,
-        "urn": among("urns", lambda urn: urn),
-        "group": among("groups", lambda ref: ref.name),
-    },
-    "fields": {"key": of(lambda row: row.key)},
-    "flow_starts": {**window("modified_on"), **BY_UUID},
-    "flows": {
-        **window("modified_on"),
-        "type": only("voice", lambda row: row.type == "voice"),
-        "archived": only(True, lambda row: row.archived),
-    },
-    "globals": {**window("modified_on"), "key": of(lambda row: row.key)},
-    "groups": {
-        **BY_UUID,
-        "name": of(lambda row: row.name),
-        "manual_only": only(True, lambda row: row.query is None and not row.system),
-    },
-    "labels": {**BY_UUID, "name": of(lambda row: row.name)},
-    "messages": {
-        **window("created_on"),
-        **BY_UUID,
-        "id": of(lambda row: row.id),
-        "contact": of(lambda row: row.contact.uuid),
-        "folder": only("failed", lambda row: row.status == "failed"),
-        "label": among("labels", lambda ref: ref.name),
-        "broadcast": of(lambda row: row.broadcast),
-    },
-    "resthooks": {},
-    "resthook_events": {"resthook": of(lambda row: row.resthook)},
-    "resthook_subscribers": {"id": of(lambda row: row.id), "resthook": of(lambda row: row.resthook)},
-    "runs": {
-        **window("modified_on"),
-        **BY_UUID,
-        "id": of(lambda row: row.id),
-        "contact": of(lambda row: row.contact.uuid),
-        "flow": of(lambda row: row.flow.uuid),
-        "responded": only(True, lambda row: row.responded),
-    },
-    "statistics": {
-        "since": (lambda rows: rows[len(rows) // 2].day, lambda row, value: bool(row.day >= value)),
-        "until": (lambda rows: rows[-1].day - timedelta(days=3), lambda row, value: bool(row.day <= value)),
-    },
-    "tickets": {**BY_UUID, "contact": of(lambda row: row.contact.uuid)},
-    "topics": {},
-    "users": {
-        "uuids": (lambda rows: [rows[0].uuid, rows[2].uuid], lambda row, value: row.uuid in value),
-        "emails": (lambda rows: [rows[1].email, rows[2].email], lambda row, value: row.email in value),
-        "roles": only(["editor", "agent"], lambda row: row.role in {"editor", "agent"}),
-    },
-}
-# Not lists, and tested by name.
-OBJECTS = {"definitions", "workspace"}
-UNPAGED = {"statistics"}
 FILTERS = [(resource, name) for resource, filters in TABLE.items() for name in filters]
-
-
-def parameters(resource: str) -> set[str]:
-    return set(inspect.signature(getattr(RapidProInterface, f"get_{resource}")).parameters) - {"self"}
 
 
 def each_way(interface: RapidProInterface, resource: str, **asked: Any) -> list[Any]:
@@ -306,8 +184,6 @@ def test_definitions_of_many_flows_come_in_batches(sandbox: Served) -> None:
 
 # --- Many at once -------------------------------------------------------------------------------
 
-MANY = [name for name in TABLE if "concurrency" in parameters(name)]
-
 
 def test_lists_that_can_be_split_are_these() -> None:
     assert set(MANY) == {
@@ -340,70 +216,7 @@ def test_many_at_once_give_sent_messages_in_the_order_of_sending(sandbox: Served
     assert interface.get_messages(folder="sent", concurrency=16) == sent
 
 
-# --- Refused before anything is sent ------------------------------------------------------------
-
-UUID = "6e99f824-2ea1-4731-9b59-9afdcda1399b"
-UUID_PARAMETERS = [
-    (resource, name) for resource in TABLE for name in ("uuid", "contact", "flow") if name in TABLE[resource]
-]
-# A None by mistake must not ask for everything.
-TEXT_PARAMETERS = [
-    (resource, name)
-    for resource in TABLE
-    for name, parameter in inspect.signature(getattr(RapidProInterface, f"get_{resource}")).parameters.items()
-    if parameter.default == "" and name not in {"before_date", "after_date", "since", "until"}
-]
-REFUSED: list[tuple[str, dict[str, Any]]] = [
-    *((resource, {name: "abc"}) for resource, name in UUID_PARAMETERS),
-    *((resource, {"before_date": "2026-01-01", "after_date": "2026-01-02"}) for resource in (*MANY, "archives")),
-    *((resource, {"after_date": "01/06/2025"}) for resource in (*MANY, "archives")),
-    *((resource, {"concurrency": wrong}) for resource in MANY for wrong in (0, -1, 51)),
-    *((resource, {"id": -1}) for resource in TABLE if "id" in TABLE[resource]),
-    *((resource, {name: None}) for resource, name in TEXT_PARAMETERS),
-    ("users", {"uuids": ["abc"]}),
-    ("users", {"uuids": [""]}),
-    ("definitions", {}),
-    ("definitions", {"uuids": [""]}),
-    ("definitions", {"uuids": [UUID], "dependencies": "some"}),
-    ("flow", {"uuid": ""}),
-    ("runs", {"contact": UUID, "flow": UUID}),
-    ("groups", {"uuid": UUID, "name": "A"}),
-    ("labels", {"uuid": UUID, "name": "A"}),
-    ("contacts", {"uuid": UUID, "deleted": True}),
-    ("contacts", {"urn": "tel:1", "group": "A"}),
-    *(("messages", {"contact": UUID, **more}) for more in ({"folder": "inbox"}, {"label": "A"}, {"broadcast": 5})),
-    ("messages", {"folder": "inbox", "label": "A"}),
-    ("statistics", {"since": "2026-02-02", "until": "2026-02-01"}),
-    ("statistics", {"since": "2025-01-01", "until": "2026-01-03"}),
-    ("statistics", {"since": "yesterday"}),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("resource", "asked"), REFUSED, ids=str)
-async def test_senseless_question_is_refused_before_any_request(
-    respx_mock: respx.MockRouter, resource: str, asked: dict[str, Any]
-) -> None:
-    interface = RapidProInterface(SECRET, SERVER)
-    with pytest.raises(ValueError):
-        await getattr(interface, f"aget_{resource}")(**asked)
-    if hasattr(interface, f"aiter_{resource}"):
-        with pytest.raises(ValueError):
-            getattr(interface, f"aiter_{resource}")(**asked)
-    assert not respx_mock.calls
-
-
-def test_pages_do_not_come_many_at_once() -> None:
-    with pytest.raises(ValueError):
-        RapidProInterface(SECRET, SERVER).aiter_runs(concurrency=2)
-
-
-@pytest.mark.parametrize(
-    ("resource", "asked"),
-    [("definitions", {"uuids": UUID}), ("users", {"emails": "a@example.org"}), ("users", {"roles": "agent"})],
-)
-def test_one_text_is_no_list_of_them(resource: str, asked: dict[str, Any]) -> None:
-    with pytest.raises(TypeError):
-        getattr(RapidProInterface(SECRET, SERVER), f"get_{resource}")(**asked)
+# --- Days ---------------------------------------------------------------------------------------
 
 
 def test_366_days_are_counted_where_the_caller_is(sandbox: Served) -> None:
