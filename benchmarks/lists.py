@@ -39,7 +39,7 @@ async def _ours_list(origin: str, ca: str, **options: int) -> Outcome:
 async def ours_iterated(origin: str, ca: str) -> Outcome:
     """Take the pages as they come, and keep none."""
     count, first_at = 0, 0.0
-    async with aclosing(_interface(origin, ca).aiter_flow_pages()) as pages:
+    async with aclosing(_interface(origin, ca).aiter_flows()) as pages:
         async for page in pages:
             first_at = first_at or time.perf_counter()
             count += len(page.rows)
@@ -95,7 +95,7 @@ async def aiohttp_all(origin: str, ca: str) -> Outcome:
 ALL: dict[str, tuple[str, Callable[[str, str], Awaitable[Outcome]]]] = {
     "ours-all": ("ours, aget_flows()", ours_all),
     "ours-concurrent": ("ours, aget_flows(concurrency=16)", ours_concurrent),
-    "ours-iterated": ("ours, aiter_flow_pages()", ours_iterated),
+    "ours-iterated": ("ours, aiter_flows()", ours_iterated),
     "rapidpro-all": ("rapidpro-python, all()", rapidpro_all),
     "rapidpro-iterated": ("rapidpro-python, iterfetches()", rapidpro_iterated),
     "aiohttp-all": ("raw aiohttp, json.loads, following the links", aiohttp_all),

@@ -8,6 +8,7 @@ Each layer knows only those below it:
     transport     one GET: limits, retries, and every failure made into an error
     quota, breaker, permits, retries, pools, wire, bodies   what a GET passes on its way
     decoding      JSON made into types, safely      lenient   the same for rows that are not as they should be
+    soundness     what decoding looks at twice      texts     texts and JSON that anything can hold
     errors        what an answer means              dates     what a caller means
     credentials   the token                         origins   what a server may be called
     resolving     names into addresses              addresses which may be connected to

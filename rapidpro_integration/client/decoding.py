@@ -5,9 +5,7 @@ row by row (lenient). Numbers that no column or later JSON could hold (NaN, infi
 Source: docs/adr/0006-decoding.md, with figures.
 """
 
-from datetime import UTC, datetime
 from functools import lru_cache
-from operator import attrgetter
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,6 +15,7 @@ from msgspec import Struct
 from rapidpro_integration.client.credentials import Credential
 from rapidpro_integration.client.errors import MalformedException, NotRapidProException, error_for_response
 from rapidpro_integration.client.lenient import struct_of
+from rapidpro_integration.client.soundness import check_of_rows
 from rapidpro_integration.client.texts import loads
 from rapidpro_integration.client.transport import Answer
 
@@ -95,13 +94,8 @@ class _Page[T](Struct):
 
 
 @lru_cache
-def _decoder(kind: type[Struct]) -> "tuple[msgspec.json.Decoder[_Page[Any]], tuple[str, ...]]":
-    """Return the decoder of a page, and the fields of its rows that hold moments."""
-    fields = msgspec.structs.fields(kind)
-    return (
-        msgspec.json.Decoder(_Page[kind]),  # type: ignore[valid-type]
-        tuple(field.name for field in fields if field.type == datetime | None),
-    )
+def _decoder(kind: type[Struct]) -> "msgspec.json.Decoder[_Page[Any]]":
+    return msgspec.json.Decoder(_Page[kind])  # type: ignore[valid-type]
 
 
 def _strictly[T: Struct](body: bytes, kind: type[T]) -> _Page[T] | None:
@@ -109,21 +103,11 @@ def _strictly[T: Struct](body: bytes, kind: type[T]) -> _Page[T] | None:
     # RapidPro escapes next to nothing, and one byte is found much faster than six.
     if b"\\" in body and b"\\u0000" in body:
         return None
-    decoder, moments = _decoder(kind)
     try:
-        page = decoder.decode(body)
+        page = _decoder(kind).decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
-    return page if all(_in_utc(list(map(attrgetter(name), page.results))) for name in moments) else None
-
-
-def _in_utc(moments: list[datetime | None]) -> bool:
-    """Say whether all are times of UTC that every zone can show."""
-    given = moments if None not in moments else [moment for moment in moments if moment is not None]
-    if not given:
-        return True
-    zones = {moment.tzinfo for moment in given}  # type: ignore[union-attr]  # None is not among them
-    return zones == {UTC} and min(given).year > 1 and max(given).year < 9999  # type: ignore[type-var, union-attr]
+    return page if not page.results or check_of_rows(kind)(page.results) else None
 
 
 def _following(link: object, position: tuple[str, ...]) -> dict[str, str]:

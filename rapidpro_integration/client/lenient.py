@@ -68,7 +68,11 @@ def _struct_reader(info: inspect.StructType) -> Reader:
                 found[name] = item
             elif field.required:
                 return BAD
-        return info.cls(**found)
+        try:
+            return info.cls(**found)
+        except ValueError:
+            # A kind may know of more that makes a row unusable than what its types say.
+            return BAD
 
     return read
 
@@ -115,11 +119,19 @@ def _moment(value: object) -> Any:
     if not isinstance(value, str):
         return BAD
     try:
-        parsed = datetime.fromisoformat(value)
+        parsed = _as_strictly(value) or datetime.fromisoformat(value)
         parsed = parsed.astimezone(UTC) if parsed.utcoffset() is not None else parsed.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return BAD
     return parsed if 1 < parsed.year < 9999 else BAD
+
+
+def _as_strictly(text: str) -> datetime | None:
+    """Return what the strict decoder makes of a time: it rounds nanoseconds, where Python cuts them off."""
+    try:
+        return msgspec.convert(text, datetime)
+    except msgspec.ValidationError:
+        return None
 
 
 def _day(value: object) -> Any:

@@ -37,6 +37,14 @@ class Resource[T: Struct]:
         """Whether a row's place in the window changes while a list is read: it does with each modification."""
         return self.window == "modified_on"
 
+    @property
+    def ties_are_lost(self) -> bool:
+        """Whether windows tear rows of one moment apart for good: a server sorts them by an id that it does not tell.
+
+        Not so for sent messages, whose window tells what their id would.
+        """
+        return self.rows_move and self.order != self.window
+
 
 ARCHIVES = Resource("archives", types.Archive, "start_date", position=_OFFSET)
 BOUNDARIES = Resource("boundaries", types.Boundary)

@@ -44,7 +44,7 @@ class FlowReads(Reader):
         archived: bool | None = None,
         concurrency: int = 1,
     ) -> Query[Flow]:
-        """Return all flows, archived ones too, newest first by creation, each once.
+        """Return all flows, archived ones too, newest first by creation, of one moment by uuid, each once.
 
         The dates are inclusive bounds on the time of *modification*; `type` is message, voice, background or survey.
         The list also says how many rows could not be read, and whether it stopped early (`Rows`). With
@@ -57,7 +57,6 @@ class FlowReads(Reader):
 
     aget_flows, aiter_flows = whole(_flows), pages(_flows)
     get_flows = plain(aget_flows)
-    aiter_flow_pages = aiter_flows
 
     async def aget_flow(self, uuid: str | UUID) -> Flow | None:
         """Return the flow of that uuid with its raw JSON, archived or not; None if the workspace has none.
@@ -145,6 +144,7 @@ class FlowReads(Reader):
         """Return the definitions of flows and campaigns, BATCH uuids a request, in the order in which they are named.
 
         `dependencies` adds what they lead to: "flows" child flows, "all" everything (one flow can bring fifty along).
+        Leave out flows without a revision (their `results` are empty): a server breaks on a request that names one.
         Raises ValueError for a malformed uuid, none at all or another word, before any request;
         AbstractRequestException. Source: rapidpro-api.md, section 9.
         """

@@ -26,7 +26,17 @@ from rapidpro_integration.client.types import (
     Ticket,
     Topic,
 )
-from rapidpro_integration.reads.base import Query, Reader, id_param, only_one_of, pages, plain, uuid_param, whole
+from rapidpro_integration.reads.base import (
+    Query,
+    Reader,
+    id_param,
+    name_param,
+    only_one_of,
+    pages,
+    plain,
+    uuid_param,
+    whole,
+)
 
 
 class MessagingReads(Reader):
@@ -41,7 +51,7 @@ class MessagingReads(Reader):
         id: int | None = None,  # noqa: A002  # the server's word
         contact: str | UUID = "",
         folder: str = "",
-        label: str = "",
+        label: str | UUID = "",
         broadcast: int | None = None,
         concurrency: int = 1,
     ) -> Query[Message]:
@@ -57,7 +67,7 @@ class MessagingReads(Reader):
             "id": id_param(id),
             "contact": uuid_param(contact),
             "folder": folder,
-            "label": label,
+            "label": name_param(label),
             "broadcast": id_param(broadcast),
         }
         resource = MESSAGES_SENT if folder == "sent" else MESSAGES
@@ -129,12 +139,12 @@ class MessagingReads(Reader):
     aget_campaigns, aiter_campaigns = whole(_campaigns), pages(_campaigns)
     get_campaigns = plain(aget_campaigns)
 
-    def _campaign_events(self, *, uuid: str | UUID = "", campaign: str = "") -> Query[CampaignEvent]:
+    def _campaign_events(self, *, uuid: str | UUID = "", campaign: str | UUID = "") -> Query[CampaignEvent]:
         """Return all events of campaigns, the newest first; of one `campaign`, by its uuid or name.
 
         Source: rapidpro-api.md, section 9.
         """
-        return self._query(CAMPAIGN_EVENTS, {"uuid": uuid_param(uuid), "campaign": str(campaign)})
+        return self._query(CAMPAIGN_EVENTS, {"uuid": uuid_param(uuid), "campaign": name_param(campaign)})
 
     aget_campaign_events, aiter_campaign_events = whole(_campaign_events), pages(_campaign_events)
     get_campaign_events = plain(aget_campaign_events)

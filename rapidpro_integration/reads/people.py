@@ -10,6 +10,8 @@ from rapidpro_integration.reads.base import (
     Query,
     Reader,
     flag_param,
+    list_param,
+    name_param,
     only_one_of,
     pages,
     plain,
@@ -29,7 +31,7 @@ class PeopleReads(Reader):
         *,
         uuid: str | UUID = "",
         urn: str = "",
-        group: str = "",
+        group: str | UUID = "",
         deleted: bool = False,
         urn_order: str = "",
         reverse: bool = False,
@@ -45,7 +47,7 @@ class PeopleReads(Reader):
         params: dict[str, str | list[str]] = {
             "uuid": uuid_param(uuid),
             "urn": urn,
-            "group": group,
+            "group": name_param(group),
             "deleted": flag_param(deleted or None),
             "urn_order": urn_order,
         }
@@ -67,11 +69,11 @@ class PeopleReads(Reader):
     aget_groups, aiter_groups = whole(_groups), pages(_groups)
     get_groups = plain(aget_groups)
 
-    def _fields(self, *, key: str = "") -> Query[Field]:
+    def _contact_fields(self, *, key: str = "") -> Query[Field]:
         """Return all contact fields, the newest first. Source: rapidpro-api.md, section 9."""
         return self._query(FIELDS, {"key": key})
 
-    aget_fields, aiter_fields = whole(_fields), pages(_fields)
+    aget_fields, aiter_fields = whole(_contact_fields), pages(_contact_fields)
     get_fields = plain(aget_fields)
 
     def _globals(
@@ -100,7 +102,7 @@ class PeopleReads(Reader):
 
         Roles are administrator, editor and agent. Source: rapidpro-api.md, section 9.
         """
-        return self._query(USERS, {"uuid": uuids_param(uuids), "email": list(emails), "role": list(roles)})
+        return self._query(USERS, {"uuid": uuids_param(uuids), "email": list_param(emails), "role": list_param(roles)})
 
     aget_users, aiter_users = whole(_users), pages(_users)
     get_users = plain(aget_users)

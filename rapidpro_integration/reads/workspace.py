@@ -1,6 +1,6 @@
 """The workspace itself, its archives and statistics, and its hooks into other systems."""
 
-from datetime import timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from rapidpro_integration.client import dates, errors
 from rapidpro_integration.client.dates import DateLike
@@ -70,24 +70,28 @@ class WorkspaceReads(Reader):
 
         `type` is message or run, `period` daily or monthly. Source: rapidpro-api.md, section 9.
         """
-        return self._query(ARCHIVES, {"type": type, "period": period}, before_date, after_date)
+        last, first = dates.moments(before_date, after_date, self._timezone)
+        days = [moment and datetime.combine(self._day(moment), time.min, UTC) for moment in (last, first)]
+        return self._query(ARCHIVES, {"type": type, "period": period}, *days)
 
     aget_archives, aiter_archives = whole(_archives), pages(_archives)
     get_archives = plain(aget_archives)
 
     def _statistics(self, since: DateLike = "", until: DateLike = "") -> Query[DayCounts]:
-        """Return all days with the messages of each channel, from `since` to `until`, at most 366 days apart.
+        """Return all days with the messages of each channel, the oldest first, `since` and `until` included.
 
-        Raises ValueError for days further apart. Source: rapidpro-api.md, section 9.
+        They are at most 366 days apart; without them a server chooses the last weeks. Raises ValueError for days
+        further apart, before any request. Source: rapidpro-api.md, section 9.
         """
-        last, first = dates.moments(until, since, self._timezone)
-        if last is not None and first is not None and last - first > _LONGEST_STATISTICS:
+        last, first = (moment and self._day(moment) for moment in dates.moments(until, since, self._timezone))
+        if last and first and last - first > _LONGEST_STATISTICS:
             raise ValueError("since and until may be 366 days apart at most.")
         days = {"since": first, "until": last}
-        return self._query(
-            STATISTICS,
-            {name: day.astimezone(self._timezone).date().isoformat() if day else "" for name, day in days.items()},
-        )
+        return self._query(STATISTICS, {name: day.isoformat() if day else "" for name, day in days.items()})
+
+    def _day(self, moment: datetime) -> date:
+        """Return the day that a moment is in, where the caller is."""
+        return moment.astimezone(self._timezone).date()
 
     aget_statistics = whole(_statistics)
     get_statistics = plain(aget_statistics)

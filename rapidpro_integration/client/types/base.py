@@ -56,6 +56,22 @@ class ByUuid(Struct, frozen=True, gc=False):
         return self.uuid.int
 
 
+class ByUuidOrId(Struct, frozen=True, gc=False):
+    """A row with a `uuid` on newer servers and an `id` on older ones: without either it is unreadable."""
+
+    uuid: str | None = None
+    id: Id | None = None
+
+    def __post_init__(self) -> None:
+        if self.identity is None:
+            raise ValueError("neither uuid nor id")
+
+    @property
+    def identity(self) -> object:
+        """The uuid, else the id, else None."""
+        return self.uuid or self.id
+
+
 class Page[T]:
     """One page of rows, without those that an earlier page had already.
 

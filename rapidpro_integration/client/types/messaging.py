@@ -4,7 +4,7 @@ from datetime import datetime
 
 from msgspec import Struct, field
 
-from rapidpro_integration.client.types.base import ByUuid, Count, Id, JsonObject, Progress, Ref, Whole
+from rapidpro_integration.client.types.base import ByUuid, ByUuidOrId, Count, Id, JsonObject, Progress, Ref, Whole
 from rapidpro_integration.client.types.people import UserRef
 
 
@@ -23,11 +23,9 @@ class QuickReply(Struct, frozen=True, gc=False):
     extra: str | None = None
 
 
-class Message(Struct, frozen=True, gc=False):
-    """A message in or out. `id` is missing on newer servers, `uuid` on older ones; one of them is there."""
+class Message(ByUuidOrId, frozen=True, gc=False):
+    """A message in or out."""
 
-    uuid: str | None = None
-    id: Id | None = None
     contact: Ref | None = None
     urn: str | None = None
     channel: Ref | None = None
@@ -47,17 +45,10 @@ class Message(Struct, frozen=True, gc=False):
     broadcast: Id | None = None
     media: str | None = None
 
-    @property
-    def identity(self) -> object:
-        """The uuid, else the id."""
-        return self.uuid or self.id
 
-
-class Broadcast(Struct, frozen=True, gc=False):
+class Broadcast(ByUuidOrId, frozen=True, gc=False):
     """A message to many. Texts, attachments and quick replies are by language."""
 
-    uuid: str | None = None
-    id: Id | None = None
     status: str = ""
     progress: Progress = Progress()
     urns: tuple[str, ...] = ()
@@ -68,11 +59,6 @@ class Broadcast(Struct, frozen=True, gc=False):
     quick_replies: JsonObject = field(default_factory=dict)
     base_language: str | None = None
     created_on: datetime | None = None
-
-    @property
-    def identity(self) -> object:
-        """The uuid, else the id."""
-        return self.uuid or self.id
 
 
 class Label(ByUuid, frozen=True, gc=False):

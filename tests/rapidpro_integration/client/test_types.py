@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rapidpro_integration.client.decoding import read_page
 from rapidpro_integration.client.lenient import struct_of
-from rapidpro_integration.client.types import Flow, Ref, Rows, RunCounts, Workspace
-from tests.rapidpro_integration.client.test_decoding import ANY_JSON
+from rapidpro_integration.client.types import Broadcast, Flow, Message, Ref, Rows, RunCounts, Workspace
+from tests.rapidpro_integration.client.test_decoding import ANY_JSON, NOBODY, answer
 
 UUID_TEXT = "6e99f824-2ea1-4731-9b59-9afdcda1399b"
 FIELDS = [
@@ -57,6 +58,14 @@ def test_labels_and_parent_refs_are_read() -> None:
 def test_row_without_a_usable_uuid_is_none(row: object) -> None:
     assert struct_of(Flow, row) is None
     assert struct_of(Workspace, row) is None
+
+
+@pytest.mark.parametrize("kind", [Message, Broadcast])
+def test_row_with_neither_uuid_nor_id_is_none(kind: type[Message] | type[Broadcast]) -> None:
+    for row in ({}, {"uuid": None, "id": None}, {"uuid": "", "id": -1}, {"text": "Hello"}):
+        assert struct_of(kind, row) is None
+        assert read_page(answer(json.dumps({"results": [row]}).encode()), NOBODY, kind, ()).unreadable_count == 1
+    assert struct_of(kind, {"id": 5}) == kind(id=5)
 
 
 @pytest.mark.parametrize("field", FIELDS)
