@@ -179,7 +179,7 @@ class Server(models.Model):
 class RequestState(models.TextChoices):
     """What became of a wish for a server."""
 
-    WAITING = "waiting", _("Waiting")
+    WAITING = "waiting", _("Not answered yet")
     APPROVED = "approved", _("Approved")
     REFUSED = "refused", _("Refused")
 

@@ -44,4 +44,4 @@ class Outcome(models.TextChoices):
 
     DONE = "done", _("Done")
     REFUSED = "refused", _("Refused")
-    FAILED = "failed", _("Failed")
+    FAILED = "failed", _("Went wrong")

@@ -23,7 +23,7 @@ _NAMES: Mapping[str, Promise] = {
     "about": _("About"),
     "searched": _("Searched"),
     "second_factor": _("Second factor"),
-    "is_active": _("Active"),
+    "is_active": _("Account in use"),
     "is_staff": _("Staff"),
     "is_superuser": _("Administrator"),
     "groups_added": _("Groups added"),

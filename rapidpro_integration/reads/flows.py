@@ -1,6 +1,6 @@
 """Flows, their runs, starts and definitions."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Literal
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from rapidpro_integration.client.decoding import read_json, read_object, rows_of
 from rapidpro_integration.client.lenient import struct_of
 from rapidpro_integration.client.resources import FLOW_STARTS, FLOWS, RUNS
 from rapidpro_integration.client.texts import clean_json
-from rapidpro_integration.client.types import Definitions, Flow, FlowStart, Run
+from rapidpro_integration.client.types import Definitions, Flow, FlowStart, Page, Run
 from rapidpro_integration.reads.base import (
     Query,
     Reader,
@@ -57,6 +57,10 @@ class FlowReads(Reader):
 
     aget_flows, aiter_flows = whole(_flows), pages(_flows)
     get_flows = plain(aget_flows)
+
+    def aiter_flow_pages(self, before_date: DateLike = "", after_date: DateLike = "") -> AsyncGenerator[Page[Flow]]:
+        """Iterate over the pages of flows: aiter_flows by the name that scripts knew first."""
+        return self.aiter_flows(before_date, after_date)
 
     async def aget_flow(self, uuid: str | UUID) -> Flow | None:
         """Return the flow of that uuid with its raw JSON, archived or not; None if the workspace has none.

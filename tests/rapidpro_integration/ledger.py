@@ -62,7 +62,7 @@ class Ledger:
     @contextmanager
     def answering(self) -> Iterator[None]:
         """Answer everything that goes out of loops to come."""
-        pools.use_wire(lambda: httpx.MockTransport(self.answer))
+        pools.use_wire(lambda _: httpx.MockTransport(self.answer))
         try:
             yield
         finally:

@@ -60,7 +60,7 @@ def test_table_has_every_resource_that_a_server_lets_read() -> None:
 
 def test_table_has_every_method() -> None:
     methods = {name for name in dir(RapidProInterface) if name.startswith(("get_", "aget_", "aiter_"))}
-    methods -= {"get_status_code_interpretation", "get_flow", "aget_flow"}
+    methods -= {"get_status_code_interpretation", "get_flow", "aget_flow", "aiter_flow_pages"}
     expected = {f"{way}{name}" for name in TABLE for way in ("get_", "aget_", "aiter_")} - {"aiter_statistics"}
     assert methods == expected | {f"{way}{name}" for name in OBJECTS for way in ("get_", "aget_")}
 
@@ -235,3 +235,10 @@ def test_days_of_archives_are_days_everywhere(sandbox: Served, timezone: str) ->
     day = archives[20].start_date
     interface = sandbox.interface(timezone=timezone)
     assert {one.start_date for one in interface.get_archives(day, day)} == {day}
+
+
+async def test_pages_of_flows_come_by_their_first_name_too(sandbox: Served) -> None:
+    interface = sandbox.interface("clinics")
+    first = [page.rows async for page in interface.aiter_flow_pages()]
+    assert first == [page.rows async for page in interface.aiter_flows()]
+    assert first

@@ -35,7 +35,7 @@ def test_list_shows_my_servers_and_my_wishes_alone(owner_client: Client, owner: 
     for person, host in ((owner, "asked"), (other, "unheard")):
         ServerRequest.objects.create(person=person, name=host, origin=f"https://{host}.example", reason="x")
     page = owner_client.get(PAGE).content.decode()
-    for shown in (SERVER, OTHER_SERVER, "https://mine.example", "Mine", "asked.example", "Waiting"):
+    for shown in (SERVER, OTHER_SERVER, "https://mine.example", "Mine", "asked.example", "Not answered yet"):
         assert shown in page
     for hidden in ("theirs", "Theirs", "unheard"):
         assert hidden not in page
