@@ -4,6 +4,7 @@ Nothing comes from the environment (proxies, netrc), no cookie is kept, no redir
 Exceptions are aiohttp's own, which tell apart what httpx-aiohttp 0.2.0 reports as one.
 """
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from functools import lru_cache
@@ -15,6 +16,8 @@ from aiohttp.tracing import Trace
 from yarl import URL
 
 KEEP_ALIVE_S = 15.0
+# How long a server has to answer a goodbye.
+GOODBYE_S = 0.5
 # Two pages: a smaller buffer pauses the connection, and wakes the reader, more often.
 _READ_BUFFER_BYTES = 256 * 1024
 # A server that speaks first on every new connection is taken as it is.
@@ -52,8 +55,9 @@ class AiohttpWire(httpx.AsyncBaseTransport):
     """Connections of one event loop, kept open for KEEP_ALIVE_S; as many as are asked for: permits limit them."""
 
     def __init__(self) -> None:
+        self._connector = _Connector(ssl=tls_context(), limit=0, keepalive_timeout=KEEP_ALIVE_S)
         self._session = aiohttp.ClientSession(
-            connector=_Connector(ssl=tls_context(), limit=0, keepalive_timeout=KEEP_ALIVE_S),
+            connector=self._connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             auto_decompress=False,
@@ -73,7 +77,13 @@ class AiohttpWire(httpx.AsyncBaseTransport):
         return httpx.Response(answer.status, headers=answer.raw_headers, stream=_Body(answer))
 
     async def aclose(self) -> None:
-        """Close all connections."""
+        """Close all connections: kept ones with a goodbye, which aiohttp leaves out of TLS, within GOODBYE_S."""
+        kept = [protocol for held in self._connector._conns.values() for protocol, _ in held]
+        for protocol in kept:
+            if protocol.transport is not None:
+                protocol.transport.close()
+        if partings := [parting for protocol in kept if (parting := protocol.closed) is not None]:
+            await asyncio.wait(partings, timeout=GOODBYE_S)
         await self._session.close()
 
 
