@@ -1,4 +1,4 @@
-"""The start of the application: it refuses to run without a usable key ring."""
+"""The start of the application: it refuses to run without a usable key ring, and gives the client what it needs."""
 
 from django.apps import AppConfig
 from django.core.exceptions import ImproperlyConfigured
@@ -25,3 +25,10 @@ class RapidProIntegrationConfig(AppConfig):
             problem = str(error)
         if problem:
             raise ImproperlyConfigured(problem)
+        self._equip_client()
+
+    def _equip_client(self) -> None:
+        from rapidpro_integration import waits
+        from rapidpro_integration.client import transport
+
+        transport.quota.store = waits.shared_store()
