@@ -28,7 +28,9 @@ class RapidProIntegrationConfig(AppConfig):
         self._equip_client()
 
     def _equip_client(self) -> None:
+        from config import lifespan
         from rapidpro_integration import waits
-        from rapidpro_integration.client import transport
+        from rapidpro_integration.client import pools, transport
 
         transport.quota.store = waits.shared_store()
+        lifespan.at_shutdown(pools.aclose)

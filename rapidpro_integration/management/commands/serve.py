@@ -19,6 +19,8 @@ from django.core.management.base import BaseCommand, CommandError
 HOST = "127.0.0.1"
 _START_S = 30.0
 _STOP_S = 10.0
+# How long requests under way may still take, less than a server that hangs would.
+_GRACE_S = 5
 _PR_SET_PDEATHSIG = 1
 
 
@@ -69,7 +71,16 @@ class Command(BaseCommand):
         web = [sys.executable, "-m", "uvicorn", "config.asgi:application", "--host", HOST, "--port", str(port)]
         commands = {
             "sandbox": [*manage, "rapidpro_sandbox", "--port", str(sandbox_port), "--quiet"],
-            "site": [*web, "--lifespan", "off", "--log-level", "warning", "--no-server-header"],
+            "site": [
+                *web,
+                "--lifespan",
+                "on",
+                "--timeout-graceful-shutdown",
+                str(_GRACE_S),
+                "--log-level",
+                "warning",
+                "--no-server-header",
+            ],
         }
         environment = os.environ | {"SANDBOX_ORIGIN": f"http://{HOST}:{sandbox_port}"}
         for number in (signal.SIGTERM, signal.SIGINT):
