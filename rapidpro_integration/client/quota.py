@@ -4,6 +4,7 @@ Waits are kept in this process and, through a store, in all others: the site put
 is gone or slow is the store's affair: it answers None then. Source: ../shared/rapidpro-api.md, section 7.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -35,6 +36,7 @@ class Quota:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._lock = threading.Lock()
         self._until: dict[str, float] = {}
         self._asked: dict[str, float] = {}
         self.store: WaitStore | None = None
@@ -68,7 +70,8 @@ class Quota:
 
     def _keep(self, key: str, until: float) -> None:
         now = self._clock()
-        self._until = {known: end for known, end in self._until.items() if end > now} | {key: until}
+        with self._lock:
+            self._until = {known: end for known, end in self._until.items() if end > now} | {key: until}
 
     def __len__(self) -> int:
         return len(self._until) + len(self._asked)

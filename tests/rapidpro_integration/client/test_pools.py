@@ -12,7 +12,9 @@ import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvloop
@@ -185,19 +187,24 @@ def test_tls_connection_is_closed_with_a_goodbye(loop_factory: Callable[[], asyn
     assert ends == ["goodbye after 0 bytes"]
 
 
-async def test_server_that_answers_no_goodbye_is_cut_off() -> None:
-    async with serve(always(answer(b"{}")), tls=tls.context("good")) as server:
-        with tls.trusting():
-            await RapidProAPI(SECRET, server.origin).get_connection_status()
-        state = await pools.here()
-        [connection] = state.wire(server.origin)._connector._conns.values()  # type: ignore[attr-defined]
-        transport = connection[0][0].transport
-        # As from a server that hangs: what it sends is not read any more.
-        transport.pause_reading()
-        transport._ssl_protocol._transport.pause_reading()
-        async with asyncio.timeout(5 * wire.GOODBYE_S):
-            await pools.aclose()
-        assert transport.is_closing()
+async def test_servers_that_answer_no_goodbye_are_cut_off_side_by_side() -> None:
+    async with AsyncExitStack() as stack:
+        servers = [
+            await stack.enter_async_context(serve(always(answer(b"{}")), tls=tls.context("good"))) for _ in range(4)
+        ]
+        state, transports = await pools.here(), list[Any]()
+        for server in servers:
+            with tls.trusting():
+                await RapidProAPI(SECRET, server.origin).get_connection_status()
+            [connections] = state.wire(server.origin)._connector._conns.values()  # type: ignore[attr-defined]
+            transport = connections[0][0].transport
+            # As from a server that hangs: what it sends is not read any more.
+            transport._ssl_protocol._transport.pause_reading()
+            transports.append(transport)
+        started = time.monotonic()
+        await pools.aclose()
+        assert wire.GOODBYE_S <= time.monotonic() - started < 2 * wire.GOODBYE_S
+        assert all(transport.is_closing() for transport in transports)
 
 
 # --- Nothing of one tenant's reaches another's request ------------------------------------------
