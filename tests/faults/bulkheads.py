@@ -13,8 +13,8 @@ import time
 
 from tests.faults.server import flow, serve
 from tests.faults.site import Site, running
-from tests.faults.test_site import PERMITS, Hanging, day, hang_all_permits
-from tests.rapidpro_integration.client.loopback import always, answer, page
+from tests.faults.test_site import PERMITS, day, hang_all_permits
+from tests.rapidpro_integration.client.loopback import Hanging, always, answer, page
 
 LIMIT = 2.0
 ROUNDS, PAGES = 8, 60

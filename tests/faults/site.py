@@ -1,23 +1,19 @@
 """The real site in a process of its own, as people reach it: uvicorn, every middleware, SQLite."""
 
 import asyncio
-import base64
 import json
-import os
 import re
-import secrets
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+from tests.served import HOST, environment, free_port, wait_for
+
 ROOT = Path(__file__).parents[2]
-HOST = "127.0.0.1"
 
 # People with one saved token each, and a session in which they are signed in.
 _MAKE = """
@@ -88,23 +84,11 @@ class Site:
 
 @contextmanager
 def _process(people: Mapping[str, str], folder: Path, log: Path) -> Iterator[Site]:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port = probe.getsockname()[1]
-    environment = os.environ | {
-        "ENV_FILE": "",
-        "DJANGO_SETTINGS_MODULE": "config.settings",
-        "DEBUG": "true",
-        "SECRET_KEY": secrets.token_urlsafe(64),
-        "TOKEN_KEYS": "k1:" + base64.b64encode(secrets.token_bytes(32)).decode(),
-        "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
-        "CACHE_URL": "locmemcache://faults",
-        "LOG_FILE": "",
-        "RAPIDPRO_SERVERS": ",".join(set(people.values())),
-    }
+    port = free_port()
+    variables = environment(folder, RAPIDPRO_SERVERS=",".join(set(people.values())))
     made = subprocess.run(
         [sys.executable, "-c", _MAKE, json.dumps(people)],
-        env=environment,
+        env=variables,
         cwd=ROOT,
         check=True,
         stdout=subprocess.PIPE,
@@ -114,28 +98,18 @@ def _process(people: Mapping[str, str], folder: Path, log: Path) -> Iterator[Sit
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*serve, "--port", str(port), "--lifespan", "on", "--timeout-graceful-shutdown", "1"],
-            env=environment,
+            env=variables,
             cwd=ROOT,
             stdout=output,
             stderr=output,
         )
     try:
-        _wait_for(port, process)
+        wait_for(port, process)
         yield Site(port, process, {name: (path, key) for name, (path, key) in json.loads(made.stdout).items()})
     finally:
         if process.poll() is None:
             process.kill()
         process.wait(10)
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and process.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex((HOST, port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError("The site did not start.")
 
 
 @asynccontextmanager

@@ -9,33 +9,9 @@ import pytest
 from rapidpro_integration.client.permits import Limits
 from tests.faults.server import FaultyServer, flow, serve
 from tests.faults.site import Site, running
-from tests.rapidpro_integration.client.loopback import always, answer, page
+from tests.rapidpro_integration.client.loopback import Hanging, always, answer, page
 
 PERMITS = Limits().tenant
-
-
-class Hanging:
-    """A server that takes requests and says nothing, and knows how many of them are still connected."""
-
-    def __init__(self) -> None:
-        self.connected = self.taken = 0
-
-    async def __call__(self, server: FaultyServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await server.head(reader)
-        self.connected += 1
-        self.taken += 1
-        try:
-            await reader.read()
-        finally:
-            self.connected -= 1
-
-    async def until(self, *, connected: int, seconds: float) -> float:
-        """Return the seconds until exactly so many are connected. Raises TimeoutError."""
-        started = time.monotonic()
-        async with asyncio.timeout(seconds):
-            while self.connected != connected:  # noqa: ASYNC110  # in seconds, since that is what is measured
-                await asyncio.sleep(0.005)
-        return time.monotonic() - started
 
 
 def day(number: int) -> str:

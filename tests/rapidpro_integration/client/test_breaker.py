@@ -17,20 +17,11 @@ from rapidpro_integration.client.breaker import (
     Verdict,
 )
 from rapidpro_integration.client.errors import AbstractRequestException, Kind, PausedException
+from tests.clock import Clock
 from tests.conftest import SECRET
-from tests.rapidpro_integration.client.loopback import Server, always, answer, serve
+from tests.rapidpro_integration.client.loopback import Hanging, Server, always, answer, serve
 
 ORIGIN = "https://rapidpro.example"
-
-
-class Clock:
-    """Seconds that pass when the test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -206,21 +197,15 @@ async def test_answers_of_the_client_s_own_making_open_nothing(status: str) -> N
 
 
 async def test_clients_that_leave_open_nothing_and_free_the_probe() -> None:
-    silence = asyncio.Event()
-
-    async def silent(server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await server.head(reader)
-        silence.set()
-        await reader.read()
-
-    async with serve(silent) as server:
+    hanging = Hanging()
+    async with serve(hanging) as server:
         for _ in range(THRESHOLD + 1):
-            silence.clear()
             task = asyncio.create_task(ask(RapidProAPI(SECRET, server.origin, tenant="one")))
-            await silence.wait()
+            await hanging.until(connected=1, seconds=5)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
+            assert await hanging.until(connected=0, seconds=5) < 1
         assert not transport.breaker.is_paused(server.origin)
         assert len(transport.breaker) == 0
         assert len((await pools.here()).permits) == 0
@@ -229,10 +214,6 @@ async def test_clients_that_leave_open_nothing_and_free_the_probe() -> None:
 async def test_caller_in_a_hurry_says_nothing_of_the_server() -> None:
     from rapidpro_integration.interface import RapidProInterface
 
-    async def silent(server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await server.head(reader)
-        await reader.read()
-
     async def hurry(server: Server) -> Kind | None:
         try:
             await RapidProInterface(SECRET, server.origin, deadline_s=0.1).aget_flows()
@@ -240,9 +221,38 @@ async def test_caller_in_a_hurry_says_nothing_of_the_server() -> None:
             return error.kind
         return None
 
-    async with serve(silent) as server:
+    async with serve(Hanging()) as server:
         kinds = [await hurry(server) for _ in range(THRESHOLD + 1)]
         assert kinds == [Kind.TIMED_OUT] * (THRESHOLD + 1)
+
+
+async def test_of_a_hundred_requests_after_the_pause_the_server_sees_one_until_it_has_answered(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await server.head(reader):
+            asked.set()
+            await go_on.wait()
+            writer.write(answer(b"{}"))
+            await writer.drain()
+
+    monkeypatch.setattr(transport, "breaker", breaker := Breaker(clock))
+    async with serve(slow) as server:
+        apis = [RapidProAPI(f"token-{number}", server.origin, tenant=f"user {number}") for number in range(100)]
+        show(breaker, *[Verdict.NO_CONNECTION] * THRESHOLD, origin=server.origin)
+        assert [await ask(api) for api in apis] == [Kind.PAUSED] * 100
+        assert server.connections == 0
+        clock.now += FIRST_PAUSE_S
+        tasks = [asyncio.create_task(ask(api)) for api in apis]
+        await asked.wait()
+        done, [probe] = await asyncio.wait(tasks, timeout=1)
+        assert [task.result() for task in done] == [Kind.PAUSED] * 99
+        assert len(server.heads) == 1
+        go_on.set()
+        assert await probe is None
+        assert [await ask(api) for api in apis] == [None] * 100
 
 
 async def test_server_that_breaks_for_one_workspace_serves_the_others_and_sees_no_more_of_that_one() -> None:

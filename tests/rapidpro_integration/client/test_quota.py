@@ -10,18 +10,11 @@ from rapidpro_integration.client import RapidProAPI, transport
 from rapidpro_integration.client.errors import AbstractRequestException, Kind
 from rapidpro_integration.client.quota import UNNAMED_WAIT_S, Quota, scope_of
 from rapidpro_integration.interface import RapidProInterface
+from tests.clock import Clock
 from tests.conftest import SECRET, SERVER
 
 FLOWS, CONTACTS = f"{SERVER}/api/v2/flows.json", f"{SERVER}/api/v2/contacts.json"
 NUTRITION, SCHOOLS = "882f1c30-45b7-4fe2-bff8-12c78de3807e", "5d6e7f80-0000-4fe2-bff8-12c78de3807e"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Shared:

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from rapidpro_integration.client.wire import AiohttpWire
-from tests.rapidpro_integration.client.loopback import Server, always, answer, serve
+from tests.rapidpro_integration.client.loopback import Hanging, Server, always, answer, serve
 
 
 async def get(wire: AiohttpWire, origin: str, path: str = "/") -> httpx.Response:
@@ -55,23 +55,14 @@ async def test_answer_left_early_closes_its_connection_at_once(read: int) -> Non
 
 
 async def test_cancelled_request_closes_its_connection_at_once() -> None:
-    came, closed = asyncio.Event(), asyncio.Event()
-
-    async def silent(server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await server.head(reader)
-        came.set()
-        await reader.read()
-        closed.set()
-
-    wire = AiohttpWire()
-    async with serve(silent) as server:
+    wire, hanging = AiohttpWire(), Hanging()
+    async with serve(hanging) as server:
         task = asyncio.create_task(get(wire, server.origin))
-        await came.wait()
+        await hanging.until(connected=1, seconds=5)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        async with asyncio.timeout(1):
-            await closed.wait()
+        assert await hanging.until(connected=0, seconds=5) < 1
         await wire.aclose()
 
 
