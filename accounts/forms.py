@@ -1,16 +1,13 @@
-"""The profile and the closing of an account."""
+"""Sign-in and the profile."""
 
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from allauth.account.adapter import get_adapter
 from allauth.account.forms import LoginForm
-from allauth.core import ratelimit
 from django import forms
 from django.conf import settings
-from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import get_language_info
 from django.utils.translation import gettext_lazy as _
@@ -88,26 +85,3 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for myp
         zone = self.fields["time_zone"]
         assert isinstance(zone, forms.ChoiceField)  # noqa: S101  # narrows the type
         zone.choices = time_zone_choices(self.instance.time_zone)
-
-
-class CloseAccountForm(forms.Form):
-    """The password once more, before everything is destroyed."""
-
-    password = forms.CharField(
-        label=_("Your password"), strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
-    )
-
-    def __init__(self, request: HttpRequest, user: User, *args: Any, **kwargs: Any) -> None:
-        self.request = request
-        self.user = user
-        super().__init__(*args, **kwargs)
-
-    def clean_password(self) -> str:
-        """Return the password. Raises ValidationError for a wrong one, and for the eleventh of a minute."""
-        # A browser left open must not be a place to guess the password in: the limit of allauth's own such page.
-        if not ratelimit.consume(self.request, action="reauthenticate", user=self.user):
-            raise get_adapter().validation_error("too_many_login_attempts")
-        password: str = self.cleaned_data["password"]
-        if not self.user.check_password(password):
-            raise forms.ValidationError(_("This is not your password."), code="password")
-        return password

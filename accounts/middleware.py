@@ -1,18 +1,24 @@
-"""Show each signed-in person the site in their own language and time zone."""
+"""What the site does for each signed-in person around every view."""
 
-from collections.abc import Awaitable, Callable
 from inspect import iscoroutinefunction
+from typing import Any
 from zoneinfo import ZoneInfo
 
+from allauth.core.exceptions import ReauthenticationRequired
+from asgiref.sync import async_to_sync, sync_to_async
+from django.conf import settings
+from django.contrib.auth import logout
 from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import resolve_url
 from django.utils import timezone, translation
 from django.utils.decorators import sync_and_async_middleware
 
+from accounts import mfa, reauthentication, services
+from accounts.hashers import HashingBusy
 from accounts.models import User
-
-type Handler = Callable[[HttpRequest], HttpResponseBase]
-type AsyncHandler = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
+from config import views
+from config.middleware import AsyncHandler, Handler, passing
 
 
 def _activate(request: HttpRequest, user: User | AnonymousUser) -> None:
@@ -43,3 +49,97 @@ def preferences(get_response: Handler | AsyncHandler) -> Handler | AsyncHandler:
         return response
 
     return middleware
+
+
+@sync_and_async_middleware
+def sessions_seen(get_response: Handler | AsyncHandler) -> Handler | AsyncHandler:
+    """Return a middleware that ends a session that has lasted too long, and keeps the person's list of sessions true.
+
+    It writes once in five minutes at most.
+    """
+
+    def before(request: HttpRequest) -> None:
+        if not isinstance(request.user, User):
+            return
+        if services.is_session_over(request):
+            logout(request)
+        elif services.is_session_due(request):
+            services.note_session(request, request.user)
+
+    if iscoroutinefunction(get_response):
+
+        async def amiddleware(request: HttpRequest) -> HttpResponseBase:
+            # A thread for the few requests that need one; the session is loaded, so asking it costs nothing.
+            if isinstance(request.user, User) and (
+                services.is_session_over(request) or services.is_session_due(request)
+            ):
+                await sync_to_async(before)(request)
+            response: HttpResponseBase = await get_response(request)
+            return response
+
+        return amiddleware
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        before(request)
+        response = get_response(request)
+        assert isinstance(response, HttpResponseBase)  # noqa: S101  # narrows the type of the sync branch
+        return response
+
+    return middleware
+
+
+@sync_and_async_middleware
+def exceptions_answered(get_response: Handler | AsyncHandler) -> Handler | AsyncHandler:
+    """Return a middleware that answers what any view, ours or allauth's, may raise about the person before it.
+
+    It stands after allauth's own middleware, so that it answers first.
+    """
+
+    def process_exception(request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+        if isinstance(exception, ReauthenticationRequired):
+            return reauthentication.ask_again(request)
+        if isinstance(exception, HashingBusy):
+            return views.too_busy(request, exception.retry_after_s)
+        return None
+
+    return passing(get_response, process_exception=process_exception)
+
+
+# What staff without a second factor may open: what sets one up, the proof and the confirmed address that this needs,
+# the way out, and what says nothing to anybody.
+_OPEN_TO_STAFF = frozenset(
+    {
+        "mfa_index",
+        "mfa_activate_totp",
+        "mfa_add_webauthn",
+        "account_reauthenticate",
+        "account_email",
+        "account_email_verification_sent",
+        "account_confirm_email",
+        "account_logout",
+        "favicon",
+        "healthz",
+    }
+)
+
+
+@sync_and_async_middleware
+def second_factor_of_staff(get_response: Handler | AsyncHandler) -> Handler | AsyncHandler:
+    """Return a middleware that sends staff and superusers without a second factor to the page that sets one up.
+
+    It costs staff a query and nobody else anything.
+    """
+
+    async def aprocess_view(request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponseBase | None:
+        user, match = request.user, request.resolver_match
+        if not settings.STAFF_MFA_REQUIRED or not isinstance(user, User) or not (user.is_staff or user.is_superuser):
+            return None
+        if await mfa.ahas_second_factor(user):
+            return None
+        vars(request)["second_factor_missing"] = True
+        if match is not None and match.view_name in _OPEN_TO_STAFF:
+            return None
+        return HttpResponseRedirect(resolve_url("mfa_index"))
+
+    is_async = iscoroutinefunction(get_response)
+    return passing(get_response, process_view=aprocess_view if is_async else async_to_sync(aprocess_view))

@@ -1,13 +1,16 @@
 """Who you are."""
 
+import uuid
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
+from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 
@@ -71,3 +74,22 @@ class User(AbstractUser):
         except (ZoneInfoNotFoundError, ValueError):
             # A name that a later time zone database has dropped must not break every page of this person.
             return ZoneInfo("UTC")
+
+
+class SignedInSession(models.Model):
+    """A session in which somebody is signed in, with what its owner needs to recognise it. It ends with the session."""
+
+    # The session's own key opens the account: no address or page shows it.
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    session = models.OneToOneField(Session, on_delete=models.CASCADE, related_name="signed_in")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="signed_in_sessions")
+    address = models.GenericIPAddressField(_("address"), null=True)
+    user_agent = models.CharField(_("browser"), max_length=300, blank=True)
+    first_seen_on = models.DateTimeField(_("signed in"), default=timezone.now)
+    last_seen_on = models.DateTimeField(_("last seen"), default=timezone.now)
+
+    class Meta:
+        ordering = ["-last_seen_on"]
+
+    def __str__(self) -> str:
+        return str(self.pk)

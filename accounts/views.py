@@ -11,8 +11,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from accounts import services
-from accounts.forms import CloseAccountForm, ProfileForm
+from accounts.forms import ProfileForm
 from accounts.models import User
+from accounts.reauthentication import reauthentication_required
 from accounts.selectors import person
 
 
@@ -31,18 +32,18 @@ async def profile(request: HttpRequest) -> HttpResponseBase:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@reauthentication_required
 async def close(request: HttpRequest) -> HttpResponseBase:
-    """Say what will be destroyed; with the password, destroy it."""
+    """Say what will be destroyed; once more confirmed, destroy it."""
     user = await User.objects.aget(pk=person(request).pk)
-    form = CloseAccountForm(request, user, request.POST if request.method == "POST" else None)
-    if form.is_bound and await sync_to_async(form.is_valid)():
+    if request.method == "POST":
         try:
             await services.aclose_account(user)
         except services.LastSuperuser:
-            form.add_error(None, _("You are the only administrator: make somebody else one first."))
-        else:
-            await alogout(request)
-            messages.success(request, _("Your account and its tokens were destroyed."))
-            return HttpResponseRedirect(resolve_url("home"))
+            messages.error(request, _("You are the only administrator: make somebody else one first."))
+            return HttpResponseRedirect(request.path)
+        await alogout(request)
+        messages.success(request, _("Your account and its tokens were destroyed."))
+        return HttpResponseRedirect(resolve_url("home"))
     count = await user.rapidpro_tokens.acount()
-    return TemplateResponse(request, "accounts/close.html", {"form": form, "count": count, "section": "profile"})
+    return TemplateResponse(request, "accounts/close.html", {"count": count, "section": "profile"})

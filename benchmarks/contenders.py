@@ -38,7 +38,9 @@ def ours_api(origin: str, worker: int) -> Any:
     """Return our raw API."""
     from rapidpro_integration.client import Limits, RapidProAPI
 
-    return RapidProAPI(ours_token(worker), origin, limits=Limits(origin=IN_FLIGHT_AT_MOST, process=IN_FLIGHT_AT_MOST))
+    return RapidProAPI(
+        ours_token(worker), origin, private=True, limits=Limits(origin=IN_FLIGHT_AT_MOST, process=IN_FLIGHT_AT_MOST)
+    )
 
 
 def ours_interface(origin: str, worker: int = 0) -> Any:
@@ -47,7 +49,7 @@ def ours_interface(origin: str, worker: int = 0) -> Any:
     from rapidpro_integration.interface import RapidProInterface
 
     limits = Limits(origin=IN_FLIGHT_AT_MOST, process=IN_FLIGHT_AT_MOST)
-    return RapidProInterface(ours_token(worker), origin, limits=limits)
+    return RapidProInterface(ours_token(worker), origin, private=True, limits=limits)
 
 
 def _check_bytes(body: bytes) -> None:

@@ -9,10 +9,10 @@ from benchmarks.targets import Figures, Lists, Rates
 SCHEMES = {"tls": "TLS", "plain": "Plain HTTP"}
 _METHOD = """\
 Each row is measured in a fresh process, against an upstream in another process on the loopback interface. The upstream
-sends the same {page_bytes:,} bytes to everyone, head and body, uncompressed: {rows} flows. Plain asyncio everywhere, no uvloop in a
-client. The upstream answers 0.2 ms × in flight after it was asked, so that it would allow 5,000 requests a second
-whatever their number; with one in flight it answers at once. Contenders that keep connections open them before the
-clock starts. The clock runs for {seconds:g} s and until the last request has ended; a cell is the median of up to
+sends the same {page_bytes:,} bytes to everyone, head and body, uncompressed: {rows} flows. Plain asyncio everywhere,
+no uvloop in a client. The upstream answers 0.2 ms × in flight after it was asked, so that it would allow 5,000 requests
+a second whatever their number; with one in flight it answers at once. Contenders that keep connections open them before
+the clock starts. The clock runs for {seconds:g} s and until the last request has ended; a cell is the median of up to
 {rounds} rounds, interleaved (*n* says how many; what takes longer than {slow_s:g} s is measured once).{each}
 *CPU* is user and system time of the whole process for each request, *peak* the highest resident memory of the process,
 *reached* the most requests that the upstream had under way at once, *upstream* the share of one core that it used.

@@ -26,6 +26,26 @@ def _stamp(response: HttpResponseBase) -> HttpResponseBase:
     return response
 
 
+def passing(get_response: Handler | AsyncHandler, **hooks: object) -> Handler | AsyncHandler:
+    """Return a middleware, sync or async as `get_response` is, that changes nothing and has Django call its hooks."""
+    if iscoroutinefunction(get_response):
+
+        async def amiddleware(request: HttpRequest) -> HttpResponseBase:
+            response: HttpResponseBase = await get_response(request)
+            return response
+
+        vars(amiddleware).update(hooks)
+        return amiddleware
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        assert isinstance(response, HttpResponseBase)  # noqa: S101  # narrows the type of the sync branch
+        return response
+
+    vars(middleware).update(hooks)
+    return middleware
+
+
 @sync_and_async_middleware
 def security_headers(get_response: Handler | AsyncHandler) -> Handler | AsyncHandler:
     """Return a middleware that adds the missing security headers, never replacing one a view has set."""
@@ -54,19 +74,4 @@ def plain_not_found(get_response: Handler | AsyncHandler) -> Handler | AsyncHand
     def process_exception(request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
         return views.not_found(request, exception) if isinstance(exception, Http404) else None
 
-    if iscoroutinefunction(get_response):
-
-        async def amiddleware(request: HttpRequest) -> HttpResponseBase:
-            response: HttpResponseBase = await get_response(request)
-            return response
-
-        amiddleware.process_exception = process_exception  # type: ignore[attr-defined]
-        return amiddleware
-
-    def middleware(request: HttpRequest) -> HttpResponseBase:
-        response = get_response(request)
-        assert isinstance(response, HttpResponseBase)  # noqa: S101  # narrows the type of the sync branch
-        return response
-
-    middleware.process_exception = process_exception  # type: ignore[attr-defined]
-    return middleware
+    return passing(get_response, process_exception=process_exception)

@@ -46,6 +46,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "accounts",
     "rapidpro_integration",
 ]
@@ -61,10 +62,13 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "accounts.middleware.preferences",
+    "accounts.middleware.sessions_seen",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "accounts.middleware.second_factor_of_staff",
+    "accounts.middleware.exceptions_answered",
     "config.middleware.plain_not_found",
 ]
 
@@ -99,9 +103,11 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
     }
 CACHES = {"default": env.cache_url("CACHE_URL", default="locmemcache://console")}
-if CACHES["default"]["BACKEND"].endswith("RedisCache"):
-    # A Redis that is silent must not hold a thread for ever.
-    CACHES["default"].setdefault("OPTIONS", {}).update(socket_timeout=1, socket_connect_timeout=1)
+if CACHES["default"]["BACKEND"] == "django.core.cache.backends.redis.RedisCache":
+    CACHES["default"]["BACKEND"] = "config.cache.FallbackRedisCache"
+elif CACHES["default"]["BACKEND"] == "django.core.cache.backends.locmem.LocMemCache":
+    # With Django's 300 somebody could push the count of their own tries out by trying many names.
+    CACHES["default"].setdefault("OPTIONS", {}).setdefault("MAX_ENTRIES", 50_000)
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_COOKIE_AGE = int(timedelta(days=14).total_seconds())
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -110,13 +116,19 @@ CSRF_COOKIE_SAMESITE = "Lax"
 # --- Accounts ---------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = [
-    "django.contrib.auth.backends.ModelBackend",
-    "allauth.account.auth_backends.AuthenticationBackend",
-]
+AUTHENTICATION_BACKENDS = ["accounts.backends.SignInBackend"]
+# New digests are made by the first; old ones of the second are replaced at the next sign-in.
+PASSWORD_HASHERS = ["accounts.hashers.Argon2Hasher", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+# Each takes 19 MiB. Per process: how many at once, how many more wait, and for how many seconds; the rest get a 503.
+PASSWORD_HASHES_AT_ONCE = env.int("PASSWORD_HASHES_AT_ONCE", default=2)
+PASSWORD_HASHES_WAITING = env.int("PASSWORD_HASHES_WAITING", default=16)
+PASSWORD_HASH_WAIT_S = env.float("PASSWORD_HASH_WAIT_S", default=3.0)
+if PASSWORD_HASHES_AT_ONCE < 1 or PASSWORD_HASHES_WAITING < 0:
+    raise ImproperlyConfigured("PASSWORD_HASHES_AT_ONCE is at least 1 and PASSWORD_HASHES_WAITING at least 0.")
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "accounts.validators.MaximumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "account_login"
@@ -134,15 +146,58 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "home"
 ACCOUNT_PRESERVE_USERNAME_CASING = False
 ACCOUNT_SESSION_REMEMBER = None
 ACCOUNT_USERNAME_BLACKLIST = ["admin", "root", "staff", "system"]
+# How many proxies of ours stand before the site, each adding to X-Forwarded-For; 0: the header is not believed.
+TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
+# Tries for each address (ip), each account (user) and each name that is typed (key): the first full one refuses.
+ACCOUNT_RATE_LIMITS = {
+    "login": "30/m/ip",
+    "login_failed": "10/m/ip,5/5m/key",
+    "signup": "10/m/ip,50/d/ip",
+    "reset_password": "20/m/ip,5/h/key",
+    "reset_password_from_key": "20/m/ip",
+    "change_password": "5/m/user",
+    "manage_email": "10/m/user",
+    "reauthenticate": "10/m/user",
+}
+# Each check and each new token is a request to somebody's server.
+RATE_LIMITS = {
+    "token_check": env.str("RATE_LIMIT_TOKEN_CHECK", default="30/m/user,120/m/ip"),
+    "token_add": env.str("RATE_LIMIT_TOKEN_ADD", default="20/m/user,60/m/ip"),
+}
+ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = int(timedelta(minutes=5).total_seconds())
+DEVICE_COOKIE_NAME = "device"
+# A second factor: an app, a security key or passkey, and codes for the day that both are lost.
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_FORMS = {
+    "activate_totp": "accounts.mfa.ActivateAppForm",
+    "authenticate": "accounts.mfa.SecondStepForm",
+    "reauthenticate": "accounts.mfa.ProofByCodeForm",
+}
+# The code before this one and the one after count too: networks are slow and clocks are not all right.
+MFA_TOTP_TOLERANCE = 1
+MFA_TOTP_ISSUER = SITE_NAME
+STAFF_MFA_REQUIRED = env.bool("STAFF_MFA_REQUIRED", default=True)
+if not (STAFF_MFA_REQUIRED or DEBUG):
+    raise ImproperlyConfigured("STAFF_MFA_REQUIRED=false is for the local demo: it needs DEBUG=true.")
+# Browsers offer security keys on https and on http://localhost, where only the demo is.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEBUG
 
 # --- The vault (read by rapidpro_integration.vault) --------------------------------------------
 
 TOKEN_KEYS = env.str("TOKEN_KEYS", default="")
 TOKEN_KEYS_FILE = env.str("TOKEN_KEYS_FILE", default="")
+TOKEN_KEYS_PROVIDER = env.str("TOKEN_KEYS_PROVIDER", default="")
+# allauth hands each second factor's secret to this class before it is stored.
+MFA_ADAPTER = "rapidpro_integration.mfa.MFAAdapter"
 
 # --- RapidPro servers that a token may be sent to ----------------------------------------------
 
 RAPIDPRO_SERVERS = env.list("RAPIDPRO_SERVERS", default=["https://app.rapidpro.io", "https://textit.com"])
+# Those of them whose names may lead to private networks; the row of the server in the admin must say so too.
+RAPIDPRO_PRIVATE_ORIGINS = env.list("RAPIDPRO_PRIVATE_ORIGINS", default=[])
+RAPIDPRO_ANY_PUBLIC_SERVER = env.bool("RAPIDPRO_ANY_PUBLIC_SERVER", default=False)
 # The small RapidPro of our own that `make run` starts: allowed in the local demo only.
 SANDBOX_ORIGIN = env.str("SANDBOX_ORIGIN", default="") if DEBUG else ""
 if SANDBOX_ORIGIN and SANDBOX_ORIGIN not in RAPIDPRO_SERVERS:
@@ -222,6 +277,10 @@ SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SESSION_COOKIE_HTTPONLY = True
 if env.bool("HTTPS", default=not DEBUG):
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    # Browsers take cookies of these names from this host alone, over https alone, for the whole of it.
+    SESSION_COOKIE_NAME = "__Host-sessionid"
+    CSRF_COOKIE_NAME = "__Host-csrftoken"
+    DEVICE_COOKIE_NAME = "__Host-device"
     SECURE_SSL_REDIRECT = True
     SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
     SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=31_536_000)

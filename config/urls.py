@@ -1,10 +1,12 @@
 """Every address of the site."""
 
+from allauth.account import views as account_views
 from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 from django.utils.translation import gettext_lazy as _
 
+from accounts.reauthentication import reauthentication_required
 from config import views
 
 admin.site.site_header = admin.site.site_title = _("Administration")
@@ -14,7 +16,15 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("healthz", views.healthz, name="healthz"),
     path("favicon.ico", views.favicon, name="favicon"),
+    # Ahead of allauth's own, which asks for no fresh proof on the first and for the old password alone on the second.
+    path("accounts/email/", reauthentication_required(account_views.email), name="account_email"),
+    path(
+        "accounts/password/change/",
+        reauthentication_required(account_views.password_change),
+        name="account_change_password",
+    ),
     path("accounts/", include("allauth.account.urls")),
+    path("accounts/2fa/", include("allauth.mfa.urls")),
     path("accounts/", include("accounts.urls")),
     path("admin/", admin.site.urls),
     path("tokens/", include("rapidpro_integration.urls")),

@@ -72,6 +72,14 @@ def too_many_requests(request: HttpRequest, exception: Exception | None = None) 
     return _error_page(request, 429, _("That was tried too often"), _("Wait a few minutes, then try again."))
 
 
+def too_busy(request: HttpRequest, retry_after_s: int) -> HttpResponse:
+    """Say that nothing was done, because too many people want the same at this moment."""
+    advice = _("Too many people are signing in at this moment. Nothing was changed: wait a little, then try again.")
+    response = _error_page(request, 503, _("One moment, please"), advice)
+    response.headers["Retry-After"] = str(retry_after_s)
+    return response
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """Say that the fault is ours."""
     return _error_page(

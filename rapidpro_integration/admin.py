@@ -13,10 +13,13 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from rapidpro_integration import services
+from accounts.admin import FreshProofAdmin
+from rapidpro_integration import selectors, server_admin, services
 from rapidpro_integration.checking import CheckOutcome, acheck_token
 from rapidpro_integration.models import RapidProToken, TokenState
 from rapidpro_integration.problems import log_problem
+
+__all__ = ["RapidProTokenAdmin", "server_admin"]
 
 # One administrator's click must not become a wave of requests to somebody's server.
 _CHECKS_AT_ONCE = 4
@@ -35,7 +38,7 @@ async def _acheck_all(tokens: Sequence[RapidProToken]) -> list[CheckOutcome]:
 
 
 @admin.register(RapidProToken)
-class RapidProTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for mypy only
+class RapidProTokenAdmin(FreshProofAdmin):
     """All tenants' tokens: their facts and states, never the sealed text, the key or the fingerprint."""
 
     list_display = ["label", "owner", "state", "workspace_name", "server", "checked_on", "last_used_on", "created_on"]
@@ -78,7 +81,7 @@ class RapidProTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RapidProToken]:
         """Return the rows that are fit to be shown here."""
-        return super().get_queryset(request).defer("fingerprint", "last_four")
+        return selectors.with_access(super().get_queryset(request).defer("fingerprint", "last_four"))
 
     def _log(self, request: HttpRequest, tokens: Sequence[RapidProToken], change: str) -> None:
         assert isinstance(request.user, AbstractBaseUser)  # noqa: S101  # the admin lets in nobody else
@@ -88,7 +91,8 @@ class RapidProTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic
     @admin.action(description=gettext_lazy("Check now"), permissions=["change"])
     def check_now(self, request: HttpRequest, queryset: QuerySet[RapidProToken]) -> None:
         """Ask each token's server and save what it says."""
-        tokens = list(queryset.exclude(state=TokenState.DISABLED)[:_CHECKS_A_CLICK])
+        # The tokens of a deactivated person are not used any more, not even to see whether they work.
+        tokens = list(queryset.filter(owner__is_active=True).exclude(state=TokenState.DISABLED)[:_CHECKS_A_CLICK])
         working = 0
         for token, outcome in zip(tokens, async_to_sync(_acheck_all)(tokens), strict=True):
             if outcome.error:
@@ -108,7 +112,8 @@ class RapidProTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic
         if queryset.count() > len(tokens):
             self.message_user(
                 request,
-                _("Disabled tokens, and all beyond the first %d, were left out.") % _CHECKS_A_CLICK,
+                _("Disabled tokens, those of deactivated people, and all beyond the first %d were left out.")
+                % _CHECKS_A_CLICK,
                 messages.WARNING,
             )
 

@@ -1,8 +1,30 @@
-"""The start of the application: it refuses to run without a usable key ring, and gives the client what it needs."""
+"""The start of the application: none without usable keys and servers; and what the client needs of the site."""
+
+from typing import Any
 
 from django.apps import AppConfig
+from django.apps import apps as global_apps
+from django.apps.registry import Apps
 from django.core.exceptions import ImproperlyConfigured
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
+
+
+def _seed_servers(*, apps: Apps = global_apps, using: str, **kwargs: Any) -> None:
+    """Give each server that the setting names a row, so that an administrator can pause it or close it to some.
+
+    A row that is there stays as it is; without one the server is open all the same, so a restart is enough.
+    """
+    from rapidpro_integration import servers
+
+    try:
+        model = apps.get_model("rapidpro_integration", "Server")
+    except LookupError:
+        return  # a migration backwards, to where there were no rows
+    for origin in servers.named():
+        may_be_private = origin in servers.private_origins()
+        row = {"name": servers.host(origin)[:80], "open_to_all": True, "allow_private": may_be_private}
+        model._default_manager.using(using).get_or_create(origin=origin, defaults=row)
 
 
 class RapidProIntegrationConfig(AppConfig):
@@ -14,17 +36,19 @@ class RapidProIntegrationConfig(AppConfig):
 
     def ready(self) -> None:
         """Stop the start when the keys are missing or malformed: the message names the setting and never a key."""
-        from rapidpro_integration import servers, vault
+        from rapidpro_integration import checks, servers, vault  # noqa: F401  # the checks register themselves
         from rapidpro_integration.client.origins import OriginError
 
         problem = ""
         try:
             vault.ring()
-            servers.allowed()
+            servers.named()
+            servers.private_origins()
         except (vault.KeyRingError, OriginError) as error:
             problem = str(error)
         if problem:
             raise ImproperlyConfigured(problem)
+        post_migrate.connect(_seed_servers, sender=self)
         self._equip_client()
 
     def _equip_client(self) -> None:

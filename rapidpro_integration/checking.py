@@ -8,10 +8,11 @@ from typing import Any
 
 from django.utils import timezone
 
-from rapidpro_integration.client.errors import AbstractRequestException, Kind
+from rapidpro_integration.client.errors import AbstractRequestException, Kind, UnreachableException
 from rapidpro_integration.client.types import Workspace
 from rapidpro_integration.interface import RapidProInterface
 from rapidpro_integration.models import RapidProToken, TokenState
+from rapidpro_integration.servers import Access
 from rapidpro_integration.vault import Secret
 
 STATES: dict[Kind, TokenState] = {
@@ -34,6 +35,20 @@ STATES: dict[Kind, TokenState] = {
     Kind.LOCKED: TokenState.LOCKED,
     Kind.DISABLED: TokenState.DISABLED,
 }
+
+
+_NO_CONNECTION = frozenset({Kind.UNREACHABLE, Kind.TIMED_OUT, Kind.TLS, Kind.PAUSED})
+
+
+def as_told(error: AbstractRequestException, access: str) -> AbstractRequestException:
+    """Return the error as the token's owner may see it.
+
+    Of a server that is not on the list, refused, filtered and closed are all "cannot be reached": nobody can feel his
+    way through a network with our help. The client's own line in the log tells them apart.
+    """
+    if access == Access.PUBLIC and error.kind in _NO_CONNECTION:
+        return UnreachableException()
+    return error
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +95,9 @@ def outcome_of(error: AbstractRequestException, *, duration_ms: int = 0) -> Chec
     return CheckOutcome(STATES[error.kind], duration_ms, new_reference(), error=error)
 
 
-async def acheck_secret(secret: Secret, server: str) -> CheckOutcome:
-    """Return what `server` says of a token that is not saved yet."""
-    return await acheck(RapidProInterface(secret.reveal(), server))
+async def acheck_secret(secret: Secret, server: str, access: str = Access.LISTED) -> CheckOutcome:
+    """Return what `server`, to which the person has that access, says of a token that is not saved yet."""
+    return await acheck(RapidProInterface(secret.reveal(), server, private=access == Access.PRIVATE), access)
 
 
 async def acheck_token(token: RapidProToken) -> CheckOutcome:
@@ -92,17 +107,17 @@ async def acheck_token(token: RapidProToken) -> CheckOutcome:
     except AbstractRequestException as caught:
         error = caught
     else:
-        return await acheck(interface)
+        return await acheck(interface, token.access)
     return outcome_of(error)
 
 
-async def acheck(interface: RapidProInterface) -> CheckOutcome:
+async def acheck(interface: RapidProInterface, access: str = Access.LISTED) -> CheckOutcome:
     """Return what the server says of the interface's token; never raises for what a server does."""
     started = time.monotonic()
     try:
         workspace = await interface.aget_workspace()
     except AbstractRequestException as caught:
-        error = caught
+        error = as_told(caught, access)
     else:
         return CheckOutcome(TokenState.WORKING, _since(started), new_reference(), workspace=workspace)
     return outcome_of(error, duration_ms=_since(started))

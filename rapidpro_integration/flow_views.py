@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.selectors import person
 from rapidpro_integration import selectors, services
-from rapidpro_integration.checking import outcome_of
+from rapidpro_integration.checking import as_told, outcome_of
 from rapidpro_integration.client.errors import AbstractRequestException, Kind
 from rapidpro_integration.forms import FlowWindowForm
 from rapidpro_integration.interface import RapidProInterface
@@ -24,6 +24,7 @@ ROWS_A_PAGE = 250
 
 async def _aproblem(request: HttpRequest, error: AbstractRequestException, token: RapidProToken) -> HttpResponseBase:
     """Show the error; a refused token is also the newest truth about that token, so it is kept."""
+    error = as_told(error, token.access)
     outcome = outcome_of(error)
     if error.kind in {Kind.REJECTED, Kind.NOT_ALLOWED}:
         # Replaced or disabled since this request read it: then the refusal says nothing about what is there now.

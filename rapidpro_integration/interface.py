@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
         state: str
         workspace_uuid: UUID | None
+        access: str
 
 
 class _Exceptions:
@@ -55,8 +56,9 @@ class RapidProInterface(FlowReads, PeopleReads, MessagingReads, WorkspaceReads, 
 
     Every list comes three ways: `get_flows` (plain: scripts, the shell, sync views), `aget_flows` (coroutine) and
     `aiter_flows` (its pages as they come). Lists are whole. Naive dates are in `timezone`. `deadline_s` bounds the
-    waiting of one call over all its pages; a single request has limits of its own (client/transport.py). `tenant` and
-    `limits` say with whom permits are shared, and how many there are (client/permits.py). Raises ValueError for a
+    waiting of one call over all its pages; a single request has limits of its own (client/transport.py). `private` lets
+    the server's name lead to a private network. `tenant` and `limits` say with whom permits are shared, and how many
+    there are (client/permits.py). Raises ValueError for a
     server that is no https origin, a token that no header can carry, an unknown zone, or a deadline or page cap that is
     not positive. Source: docs/client.md.
     """
@@ -69,13 +71,14 @@ class RapidProInterface(FlowReads, PeopleReads, MessagingReads, WorkspaceReads, 
         timezone: str | tzinfo = "UTC",
         deadline_s: float = OPERATION_DEADLINE_S,
         max_pages: int = MAX_PAGES,
+        private: bool = False,
         tenant: str = "",
         workspace: str = "",
         limits: Limits | None = None,
     ) -> None:
         if not deadline_s > 0 or max_pages < 1:
             raise ValueError("deadline_s and max_pages must be positive.")
-        api = RapidProAPI(token, server, tenant=tenant, workspace=workspace, limits=limits)
+        api = RapidProAPI(token, server, private=private, tenant=tenant, workspace=workspace, limits=limits)
         super().__init__(api, dates.zone(timezone), deadline_s, max_pages)
 
     @classmethod
@@ -91,12 +94,12 @@ class RapidProInterface(FlowReads, PeopleReads, MessagingReads, WorkspaceReads, 
 
         Raises TokenDisabledException, TokenLockedException: then nothing is opened or sent.
         """
-        from rapidpro_integration import servers, vault  # here, so that scripts without Django can import us
+        from rapidpro_integration import vault  # here, so that scripts without Django can import us
 
         if row.state == "disabled":
             raise errors.TokenDisabledException
-        if row.server not in servers.allowed():
-            raise errors.TokenLockedException("The token's server is not on the list of servers, so nothing was sent.")
+        if row.access == "closed":
+            raise errors.TokenLockedException("The token's server is not open to its owner, so nothing was sent.")
         try:
             secret = vault.open_token(row)
         except vault.LockedError as locked:
@@ -108,6 +111,7 @@ class RapidProInterface(FlowReads, PeopleReads, MessagingReads, WorkspaceReads, 
                 timezone=timezone,
                 deadline_s=deadline_s,
                 max_pages=max_pages,
+                private=row.access == "private",
                 tenant=f"user {row.owner_id}",
                 workspace=str(row.workspace_uuid or ""),
             )

@@ -1,9 +1,10 @@
-"""What you connected: one row for each RapidPro token, sealed."""
+"""What you connected: one row for each RapidPro token, sealed, and one for each key that sealed any."""
 
 import uuid
 from typing import ClassVar
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
@@ -11,6 +12,11 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from rapidpro_integration import servers, vault
+from rapidpro_integration.client.origins import OriginError
+from rapidpro_integration.servers import Access
+
+# The form of a canonical origin; what it may name is decided before it gets here.
+_ORIGIN = r"^(https://[^/]+|http://(127\.0\.0\.1|localhost)(:[0-9]+)?)$"
 
 
 class TokenState(models.TextChoices):
@@ -59,6 +65,9 @@ class RapidProToken(models.Model):
     check_reference = models.CharField(_("reference of the last check"), max_length=16, blank=True)
     retry_on = models.DateTimeField(_("not to be asked before"), null=True, blank=True)
 
+    # Whether the owner may use the server: `selectors` loads it with the row. A row read in another way is closed.
+    access: str = Access.CLOSED
+
     class Meta:
         verbose_name = _("RapidPro token")
         verbose_name_plural = _("RapidPro tokens")
@@ -77,7 +86,7 @@ class RapidProToken(models.Model):
                 condition=Q(last_four="") | Q(last_four__regex=r"^.{4}$"), name="rapidpro_token_last_four"
             ),
             models.CheckConstraint(
-                condition=Q(server__regex=r"^(https://[^/]+|http://(127\.0\.0\.1|localhost)(:[0-9]+)?)$"),
+                condition=Q(server__regex=_ORIGIN),
                 name="rapidpro_token_server_https",
             ),
             models.CheckConstraint(condition=~Q(label=""), name="rapidpro_token_label_given"),
@@ -96,10 +105,10 @@ class RapidProToken(models.Model):
 
     @property
     def shown_state(self) -> TokenState:
-        """The state as it is now: a row that does not open, or whose server is no longer on the list, is locked."""
+        """The state as it is now: a row that does not open, or whose server is closed to its owner, is locked."""
         if self.state == TokenState.DISABLED:
             return TokenState.DISABLED
-        if self.server not in servers.allowed() or vault.lock_reason(self) is not None:
+        if self.access == Access.CLOSED or vault.lock_reason(self) is not None:
             return TokenState.LOCKED
         return TokenState.UNCHECKED if self.state == TokenState.LOCKED else TokenState(self.state)
 
@@ -107,3 +116,130 @@ class RapidProToken(models.Model):
     def server_host(self) -> str:
         """The server as a person calls it, without the scheme."""
         return servers.host(self.server)
+
+
+class Server(models.Model):
+    """A RapidPro server that tokens may be sent to: by all people or by some, by a setting's word or an approval."""
+
+    name = models.CharField(_("name"), max_length=80)
+    origin = models.CharField(
+        _("address"), max_length=255, unique=True, help_text=_("As https://rapidpro.example.org, with nothing behind.")
+    )
+    open_to_all = models.BooleanField(_("open to all"), default=False)
+    users = models.ManyToManyField(
+        settings.AUTH_USER_MODEL, related_name="rapidpro_servers", blank=True, verbose_name=_("open to")
+    )
+    paused = models.BooleanField(
+        _("paused"), default=False, help_text=_("Nothing is sent to it while this is set, whatever the settings say.")
+    )
+    allow_private = models.BooleanField(
+        _("may be in a private network"),
+        default=False,
+        help_text=_("Counts only if the setting RAPIDPRO_PRIVATE_ORIGINS names the address too."),
+    )
+    approved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+        verbose_name=_("approved by"),
+    )
+    approved_on = models.DateTimeField(_("approved"), null=True, blank=True, editable=False)
+    notes = models.TextField(_("notes"), blank=True)
+    created_on = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("RapidPro server")
+        verbose_name_plural = _("RapidPro servers")
+        ordering = [Lower("name"), "origin"]
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.CheckConstraint(condition=Q(origin__regex=_ORIGIN), name="rapidpro_server_origin"),
+            models.CheckConstraint(condition=~Q(name=""), name="rapidpro_server_name_given"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        """Bring the address into its one form. Raises ValidationError for what is no server's."""
+        super().clean()
+        try:
+            self.origin = servers.acceptable(self.origin)
+        except OriginError:
+            raise ValidationError({"origin": _("This is not the address of a server: use https://host.")}) from None
+
+    @property
+    def is_named(self) -> bool:
+        """Whether RAPIDPRO_SERVERS names it: then it is open as long as it does."""
+        return self.origin in servers.named()
+
+
+class RequestState(models.TextChoices):
+    """What became of a wish for a server."""
+
+    WAITING = "waiting", _("Waiting")
+    APPROVED = "approved", _("Approved")
+    REFUSED = "refused", _("Refused")
+
+
+class ServerRequest(models.Model):
+    """One person's wish to use a server. Apart from `Server`, so that nobody learns of other people's servers."""
+
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="server_requests", verbose_name=_("person")
+    )
+    name = models.CharField(_("name"), max_length=80)
+    origin = models.CharField(_("address"), max_length=255)
+    reason = models.CharField(_("reason"), max_length=500)
+    state = models.CharField(_("state"), max_length=16, choices=RequestState, default=RequestState.WAITING)
+    asked_on = models.DateTimeField(_("asked"), auto_now_add=True)
+    answer = models.CharField(_("answer"), max_length=500, blank=True)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("decided by"),
+    )
+    decided_on = models.DateTimeField(_("decided"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("server request")
+        verbose_name_plural = _("server requests")
+        ordering = ["-asked_on", "-pk"]
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(
+                fields=["person", "origin"],
+                condition=Q(state=RequestState.WAITING),
+                name="rapidpro_server_request_waits_once",
+            ),
+            models.CheckConstraint(condition=Q(state__in=RequestState.values), name="rapidpro_server_request_state"),
+            models.CheckConstraint(condition=Q(origin__regex=_ORIGIN), name="rapidpro_server_request_origin"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def server_host(self) -> str:
+        """The server as a person calls it, without the scheme."""
+        return servers.host(self.origin)
+
+
+class KeyCanary(models.Model):
+    """What the key with this id was when it first sealed something, so that another key under its id is noticed."""
+
+    key_id = models.CharField(_("key id"), max_length=32, primary_key=True, editable=False)
+    check_value = models.CharField(_("check value"), max_length=64, editable=False)
+    created_on = models.DateTimeField(_("first used"), auto_now_add=True)
+    retired_on = models.DateTimeField(_("retired"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("key canary")
+        verbose_name_plural = _("key canaries")
+
+    def __str__(self) -> str:
+        return self.key_id

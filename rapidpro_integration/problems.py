@@ -9,11 +9,14 @@ from django.template.response import TemplateResponse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from rapidpro_integration.canaries import KeyUnfitError
 from rapidpro_integration.checking import new_reference
 from rapidpro_integration.client.errors import AbstractRequestException, Kind
 from rapidpro_integration.models import RapidProToken, TokenState
 
 logger = logging.getLogger(__name__)
+
+_KEYS_RETRY_S = 300
 
 type Text = str | Promise
 
@@ -205,3 +208,20 @@ def problem_response(
     if error.retry_after_s is not None:
         response.headers["Retry-After"] = str(int(error.retry_after_s))
     return response
+
+
+def keys_unfit_response(request: HttpRequest, error: KeyUnfitError) -> TemplateResponse:
+    """Return the page that says that nothing can be sealed at the moment, and log why for the administrator."""
+    logger.error("nothing sealed: %s", error)
+    return TemplateResponse(
+        request,
+        "error.html",
+        {
+            "title": _("Nothing can be saved at the moment"),
+            "advice": _(
+                "The keys of this site are being changed. Try again later; if it stays, tell your administrator."
+            ),
+        },
+        status=503,
+        headers={"Retry-After": str(_KEYS_RETRY_S)},
+    )

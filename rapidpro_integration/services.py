@@ -8,7 +8,7 @@ from asgiref.sync import sync_to_async
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from rapidpro_integration import servers, vault
+from rapidpro_integration import canaries, servers, vault
 from rapidpro_integration.checking import CheckOutcome
 from rapidpro_integration.models import RapidProToken, TokenState
 from rapidpro_integration.vault import Secret
@@ -29,7 +29,8 @@ class TokenChangedMeanwhile(Exception):  # exceptions end in the fact
     """The row was replaced or deleted since it was read."""
 
 
-def _sealed_fields(secret: Secret, *, row_id: uuid.UUID, owner_id: int, server: str) -> dict[str, Any]:
+def sealed_fields(secret: Secret, *, row_id: uuid.UUID, owner_id: int, server: str) -> dict[str, Any]:
+    """Return the columns of RapidProToken that hold this secret, sealed and fingerprinted with the first key."""
     sealed = vault.seal_token(secret, row_id=row_id, owner_id=owner_id, origin=server)
     return {
         "server": server,
@@ -53,18 +54,18 @@ def _default_label(outcome: CheckOutcome, server: str) -> str:
 def add_token(owner_id: int, label: str, server: str, secret: Secret, outcome: CheckOutcome) -> RapidProToken:
     """Seal and save a new token with what its check found; an empty label becomes the workspace's name.
 
-    Raises TokenAlreadySaved.
+    Raises TokenAlreadySaved, and KeyUnfitError when the sealing key may not be used.
     """
     row_id = uuid.uuid4()
     try:
-        with transaction.atomic():
+        with transaction.atomic(), canaries.sealing():
             if existing := find_token(owner_id, server, secret):
                 raise TokenAlreadySaved(existing)
             return RapidProToken.objects.create(
                 id=row_id,
                 owner_id=owner_id,
                 label=label or _default_label(outcome, server),
-                **_sealed_fields(secret, row_id=row_id, owner_id=owner_id, server=server),
+                **sealed_fields(secret, row_id=row_id, owner_id=owner_id, server=server),
                 **outcome.fields(),
             )
     except IntegrityError:
@@ -79,7 +80,7 @@ def replace_token(token: RapidProToken, server: str, secret: Secret, outcome: Ch
     """Put a new secret (and perhaps another server) into the row; the label and the address of its pages stay.
 
     What was known of the old token's workspace is dropped unless the new one's check tells it anew.
-    Raises TokenAlreadySaved and TokenChangedMeanwhile.
+    Raises TokenAlreadySaved and TokenChangedMeanwhile, and KeyUnfitError when the sealing key may not be used.
     """
     forgotten: dict[str, Any] = {
         "workspace_uuid": None,
@@ -88,9 +89,9 @@ def replace_token(token: RapidProToken, server: str, secret: Secret, outcome: Ch
         "workspace_languages": [],
         "workspace_time_zone": "",
     }
-    fields = _sealed_fields(secret, row_id=token.pk, owner_id=token.owner_id, server=server)
+    fields = sealed_fields(secret, row_id=token.pk, owner_id=token.owner_id, server=server)
     try:
-        with transaction.atomic():
+        with transaction.atomic(), canaries.sealing():
             existing = find_token(token.owner_id, server, secret)
             if existing is not None and existing.pk != token.pk:
                 raise TokenAlreadySaved(existing)
@@ -105,9 +106,13 @@ def replace_token(token: RapidProToken, server: str, secret: Secret, outcome: Ch
 
 
 def _update_unchanged(token: RapidProToken, fields: dict[str, Any]) -> None:
-    """Update the row only if it still holds the sealed text that was read and is not disabled (compare and set)."""
-    rows = RapidProToken.objects.filter(pk=token.pk, sealed=token.sealed).exclude(state=TokenState.DISABLED)
-    if not rows.update(**fields):
+    """Update the row only if it still holds the token that was read and is not disabled (compare and set)."""
+    rows = RapidProToken.objects.filter(pk=token.pk).exclude(state=TokenState.DISABLED)
+    if rows.filter(sealed=token.sealed).update(**fields):
+        return
+    # A rotation of the keys may have sealed the same token anew in the meantime: to a person nothing has changed.
+    now = rows.first()
+    if now is None or not vault.holds_the_same(now, token) or not rows.filter(sealed=now.sealed).update(**fields):
         raise TokenChangedMeanwhile
 
 

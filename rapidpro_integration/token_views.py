@@ -11,13 +11,23 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from accounts.limits import limited
+from accounts.reauthentication import reauthentication_required
 from accounts.selectors import person
 from rapidpro_integration import selectors, services
+from rapidpro_integration.canaries import KeyUnfitError
 from rapidpro_integration.checking import CheckOutcome, acheck_secret, acheck_token
 from rapidpro_integration.client.errors import Kind
 from rapidpro_integration.forms import SecretForm, TokenAddForm, TokenRenameForm, TokenReplaceForm
 from rapidpro_integration.models import RapidProToken, TokenState
-from rapidpro_integration.problems import log_problem, problem_for, problem_of_state, problem_response
+from rapidpro_integration.problems import (
+    keys_unfit_response,
+    log_problem,
+    problem_for,
+    problem_of_state,
+    problem_response,
+)
+from rapidpro_integration.servers import Access
 from rapidpro_integration.services import TokenAlreadySaved, TokenChangedMeanwhile
 
 FOLDER = "rapidpro_integration"
@@ -34,9 +44,11 @@ async def token_list(request: HttpRequest) -> HttpResponseBase:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@limited("token_add")
 async def token_add(request: HttpRequest) -> HttpResponseBase:
     """Save a new token in one step: its server is asked first."""
-    form = TokenAddForm(request.POST if request.method == "POST" else None)
+    reach = await selectors.areach_of(person(request).pk)
+    form = TokenAddForm(request.POST if request.method == "POST" else None, reach=reach)
     if form.is_bound and form.is_valid():
         return await _aadd(request, form)
     return _page(request, "token_add.html", form=form)
@@ -46,13 +58,15 @@ async def _aadd(request: HttpRequest, form: TokenAddForm) -> HttpResponseBase:
     secret, server, owner_id = form.take_secret(), form.cleaned_data["server"], person(request).pk
     if existing := await services.afind_token(owner_id, server, secret):
         return _already_saved(request, existing)
-    outcome = await acheck_secret(secret, server)
+    outcome = await acheck_secret(secret, server, form.cleaned_data["access"])
     if outcome.error and not form.cleaned_data["force"]:
         return _not_saved(request, "token_add.html", form, outcome)
     try:
         token = await services.aadd_token(owner_id, form.cleaned_data["label"], server, secret, outcome)
     except TokenAlreadySaved as caught:
         return _already_saved(request, caught.existing)
+    except KeyUnfitError as error:
+        return keys_unfit_response(request, error)
     return HttpResponseRedirect(reverse("rapidpro:token-detail", args=[token.pk]) + "?added=1")
 
 
@@ -87,6 +101,7 @@ async def token_detail(request: HttpRequest, token_id: UUID) -> HttpResponseBase
 
 
 @require_POST
+@limited("token_check")
 async def token_check(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
     """Ask the server about the token now, and show the answer."""
     token = await selectors.aget_token_or_404(person(request).pk, token_id)
@@ -108,11 +123,15 @@ async def token_check(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@reauthentication_required
+@limited("token_add")
 async def token_replace(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
     """Put a new token into the row; its label and addresses stay."""
     token = await selectors.aget_token_or_404(person(request).pk, token_id)
-    initial = {"server": token.server}
-    form = TokenReplaceForm(request.POST if request.method == "POST" else None, initial=initial)
+    reach = await selectors.areach_of(token.owner_id)
+    unlisted = token.access == Access.PUBLIC
+    initial = {"server": "" if unlisted else token.server, "other_server": token.server if unlisted else ""}
+    form = TokenReplaceForm(request.POST if request.method == "POST" else None, initial=initial, reach=reach)
     if form.is_bound and form.is_valid():
         return await _areplace(request, form, token)
     return _page(request, "token_replace.html", form=form, token=token)
@@ -123,13 +142,15 @@ async def _areplace(request: HttpRequest, form: TokenReplaceForm, token: RapidPr
     existing = await services.afind_token(token.owner_id, server, secret)
     if existing and existing.pk != token.pk:
         return _already_saved(request, existing)
-    outcome = await acheck_secret(secret, server)
+    outcome = await acheck_secret(secret, server, form.cleaned_data["access"])
     if outcome.error and not form.cleaned_data["force"]:
         return _not_saved(request, "token_replace.html", form, outcome, token)
     try:
         await services.areplace_token(token, server, secret, outcome)
     except TokenAlreadySaved as caught:
         return _already_saved(request, caught.existing)
+    except KeyUnfitError as error:
+        return keys_unfit_response(request, error)
     except TokenChangedMeanwhile:
         messages.error(request, _("Nothing was saved: the token is disabled, or it was replaced meanwhile."))
     else:
@@ -150,6 +171,7 @@ async def token_rename(request: HttpRequest, token_id: UUID) -> HttpResponseBase
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@reauthentication_required
 async def token_delete(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
     """Ask first, then destroy the token."""
     token = await selectors.aget_token_or_404(person(request).pk, token_id)

@@ -2,13 +2,14 @@
 
 from django.urls import path
 
-from rapidpro_integration import flow_views, token_views
+from rapidpro_integration import flow_views, server_views, token_views
 
 app_name = "rapidpro"
 
 urlpatterns = [
     path("", token_views.token_list, name="token-list"),
     path("add/", token_views.token_add, name="token-add"),
+    path("servers/", server_views.server_list, name="server-list"),
     path("<uuid:token_id>/", token_views.token_detail, name="token-detail"),
     path("<uuid:token_id>/check/", token_views.token_check, name="token-check"),
     path("<uuid:token_id>/replace/", token_views.token_replace, name="token-replace"),

@@ -7,20 +7,19 @@ Stored text: `v1.<key id>.<base64url(nonce + ciphertext + tag)>`, unpadded.
     ├── KeyRingError    the keys in the settings cannot be used: the site must not start
     └── LockedError     this one row cannot be opened: `reason` says why
 
-Source: docs/adr/0001-token-storage.md.
+The keys themselves come from `rapidpro_integration.keys`, which states the protocol of a key provider.
+Source: docs/adr/0001-token-storage.md, docs/adr/0007-key-rotation.md.
 """
 
 import base64
 import binascii
 import hashlib
 import hmac
-import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from pathlib import Path
 from typing import NoReturn, Protocol, Self
 from uuid import UUID
 
@@ -30,19 +29,14 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 
+from rapidpro_integration import keys
+from rapidpro_integration.keys import KEY_BYTES
+from rapidpro_integration.keys import KeyRingError as KeyRingError
+from rapidpro_integration.keys import VaultError as VaultError
+
 _VERSION = "v1"
-_KEY_BYTES = 32
 _NONCE_BYTES = 12
-_KEY_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}", re.ASCII)
 _MASK = "••••••••"
-
-
-class VaultError(Exception):
-    """The vault cannot do what it was asked."""
-
-
-class KeyRingError(VaultError):
-    """The keys in the settings cannot be used. The message names the setting, never a key."""
 
 
 class LockReason(StrEnum):
@@ -127,6 +121,10 @@ class Binding:
         return b"".join(len(part).to_bytes(4) + part for part in encoded)
 
 
+# allauth hands over the secret of a second factor without saying whose it is: only its purpose can be bound.
+_FACTOR = Binding(UUID(int=0), 0, "", purpose="second-factor")
+
+
 @dataclass(frozen=True, slots=True)
 class Sealed:
     """A sealed token as it is stored, with the id of the key that opens it."""
@@ -150,27 +148,7 @@ class KeyRing:
 
         `forbidden` is a text that no key may equal (SECRET_KEY). Raises KeyRingError.
         """
-        keys: dict[str, bytes] = {}
-        for position, entry in enumerate(filter(None, (part.strip() for part in re.split(r"[,\n]", text))), start=1):
-            key_id, colon, encoded = entry.partition(":")
-            key_id, encoded = key_id.strip(), encoded.strip()
-            if not colon or not _KEY_ID.fullmatch(key_id):
-                raise KeyRingError(f"{setting}: entry {position} is not of the form <key id>:<base64 of 32 bytes>.")
-            if key_id in keys:
-                raise KeyRingError(f"{setting}: the key id {key_id!r} stands there twice.")
-            key = _decode_key(encoded)
-            if key is None:
-                raise KeyRingError(f"{setting}: the key {key_id!r} is not valid base64.")
-            if len(key) != _KEY_BYTES:
-                raise KeyRingError(f"{setting}: the key {key_id!r} has {len(key)} bytes; it must have {_KEY_BYTES}.")
-            if forbidden and (encoded == forbidden or key == forbidden.encode()):
-                raise KeyRingError(f"{setting}: the key {key_id!r} equals SECRET_KEY; it must be a key of its own.")
-            if len(set(key)) < 8 or key in keys.values():
-                raise KeyRingError(f"{setting}: the key {key_id!r} is not random or stands there under another id.")
-            keys[key_id] = key
-        if not keys:
-            raise KeyRingError(f"{setting} is missing: no token can be sealed without a key. See .env.example.")
-        return cls(keys)
+        return cls(keys.parse(text, setting=setting, forbidden=forbidden))
 
     @property
     def key_ids(self) -> tuple[str, ...]:
@@ -191,9 +169,8 @@ class KeyRing:
 
     def open(self, sealed: Sealed, binding: Binding) -> Secret:
         """Return the secret that was sealed for `binding`. Raises LockedError for anything else."""
-        version, _, rest = sealed.text.partition(".")
-        key_id, _, encoded = rest.partition(".")
-        if version != _VERSION or not encoded:
+        key_id, encoded = _split(sealed.text)
+        if not encoded:
             raise LockedError(LockReason.UNKNOWN_FORMAT)
         if key_id != sealed.key_id:
             raise LockedError(LockReason.TAMPERED)
@@ -212,9 +189,7 @@ class KeyRing:
 
         HMAC-SHA256 under a key derived for nothing else (HKDF), so that no tenant can tell what another holds.
         """
-        derived = HKDF(SHA256(), _KEY_BYTES, salt=None, info=b"rapidpro-console fingerprint v1").derive(
-            self._keys[key_id or self.sealing_key_id]
-        )
+        derived = self._derived(key_id or self.sealing_key_id, b"rapidpro-console fingerprint v1")
         parts = (str(owner_id).encode(), origin.encode(), secret.reveal().encode())
         message = b"".join(len(part).to_bytes(4) + part for part in parts)
         return hmac.new(derived, message, hashlib.sha256).hexdigest()
@@ -223,18 +198,25 @@ class KeyRing:
         """Return the fingerprint under every key: a row may still hold one of an older key."""
         return [self.fingerprint(secret, owner_id=owner_id, origin=origin, key_id=key_id) for key_id in self._keys]
 
+    def check_value(self, key_id: str) -> str:
+        """Return 64 hex digits that only this key gives and that tell nothing of it: to know a key again by."""
+        return self._derived(key_id, b"rapidpro-console key canary v1").hex()
+
+    def _derived(self, key_id: str, purpose: bytes) -> bytes:
+        return HKDF(SHA256(), KEY_BYTES, salt=None, info=purpose).derive(self._keys[key_id])
+
+
+def _split(text: str) -> tuple[str, str]:
+    """Return the key id and the encoded blob of a sealed text; both are empty if it is none."""
+    version, _, rest = text.partition(".")
+    key_id, _, encoded = rest.partition(".")
+    return (key_id, encoded) if version == _VERSION and encoded else ("", "")
+
 
 def _decrypt(key: bytes, blob: bytes, associated_data: bytes) -> bytes | None:
     try:
         return AESGCM(key).decrypt(blob[:_NONCE_BYTES], blob[_NONCE_BYTES:], associated_data)
     except InvalidTag:
-        return None
-
-
-def _decode_key(encoded: str) -> bytes | None:
-    try:
-        return base64.b64decode(encoded, altchars=b"-_" if set("-_") & set(encoded) else None, validate=True)
-    except (binascii.Error, ValueError):
         return None
 
 
@@ -252,21 +234,18 @@ def _decode(encoded: str) -> bytes | None:
 
 
 @lru_cache(maxsize=4)
-def _parsed(text: str, file: str, forbidden: str) -> KeyRing:
-    if file:
-        try:
-            text = Path(file).read_text("utf-8")
-        except (OSError, UnicodeDecodeError):
-            reason = f"TOKEN_KEYS_FILE: the file {file!r} cannot be read."
-        else:
-            return KeyRing.parse(text, setting="TOKEN_KEYS_FILE", forbidden=forbidden)
-        raise KeyRingError(reason)
-    return KeyRing.parse(text, forbidden=forbidden)
+def _ring(text: str, file: str, provider: str, forbidden: str) -> KeyRing:
+    return KeyRing(keys.load(text=text, file=file, provider=provider, forbidden=forbidden))
 
 
 def ring() -> KeyRing:
-    """Return the ring that the settings TOKEN_KEYS or TOKEN_KEYS_FILE describe. Raises KeyRingError."""
-    return _parsed(settings.TOKEN_KEYS, settings.TOKEN_KEYS_FILE, settings.SECRET_KEY)
+    """Return the ring that the settings describe, read once a process. Raises KeyRingError."""
+    return _ring(settings.TOKEN_KEYS, settings.TOKEN_KEYS_FILE, settings.TOKEN_KEYS_PROVIDER, settings.SECRET_KEY)
+
+
+def key_id_of(text: str) -> str:
+    """Return the id of the key that a sealed text names, or nothing if it is no sealed text."""
+    return _split(text)[0]
 
 
 def seal_token(secret: Secret, *, row_id: UUID, owner_id: int, origin: str) -> Sealed:
@@ -279,6 +258,16 @@ def open_token(row: SealedRow) -> Secret:
     return ring().open(Sealed(row.sealed, row.key_id), Binding(row.pk, row.owner_id, row.server))
 
 
+def seal_factor(secret: Secret) -> str:
+    """Return the secret of a second factor sealed with the site's sealing key, bound to that purpose alone."""
+    return ring().seal(secret, _FACTOR).text
+
+
+def open_factor(text: str) -> Secret:
+    """Return what `seal_factor` was given. Raises LockedError."""
+    return ring().open(Sealed(text, key_id_of(text)), _FACTOR)
+
+
 def lock_reason(row: SealedRow) -> LockReason | None:
     """Return why the token in `row` does not open, or None when it does; the plaintext goes no further."""
     try:
@@ -286,6 +275,13 @@ def lock_reason(row: SealedRow) -> LockReason | None:
     except LockedError as error:
         return error.reason
     return None
+
+
+def holds_the_same(row: SealedRow, other: SealedRow) -> bool:
+    """Return whether both rows open, for the same owner and server, to the same token."""
+    if (row.owner_id, row.server) != (other.owner_id, other.server):
+        return False
+    return lock_reason(row) is None and lock_reason(other) is None and open_token(row) == open_token(other)
 
 
 def last_four(secret: Secret) -> str:

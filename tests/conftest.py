@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,13 +13,14 @@ import hypothesis
 import pytest
 import respx
 import stamina
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from asgiref.sync import async_to_sync
 from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone, translation
 
 from accounts.models import User
-from rapidpro_integration import vault
+from rapidpro_integration import canaries, selectors, vault
 from rapidpro_integration.client import pools, retries, transport
 from rapidpro_integration.models import RapidProToken, TokenState
 from rapidpro_integration.vault import Secret
@@ -96,8 +98,10 @@ def other(db: None) -> User:
 
 @pytest.fixture
 def staff(db: None) -> User:
-    """Return an administrator."""
-    return _person("staff", is_staff=True, is_superuser=True)
+    """Return an administrator, who has an authenticator app as they all must."""
+    user = _person("staff", is_staff=True, is_superuser=True)
+    TOTP.activate(user, generate_totp_secret())
+    return user
 
 
 @pytest.fixture
@@ -118,17 +122,20 @@ def make_token(db: None) -> TokenMaker:
             "check_status": 200,
             "check_reference": "0A1B2C3D",
         }
-        return RapidProToken.objects.create(
-            id=row_id,
-            owner=owner,
-            label=label,
-            server=server,
-            sealed=sealed.text,
-            key_id=sealed.key_id,
-            fingerprint=vault.ring().fingerprint(Secret(secret), owner_id=owner.pk, origin=server),
-            last_four=secret[-4:],
-            **defaults | fields,
-        )
+        with canaries.sealing():
+            RapidProToken.objects.create(
+                id=row_id,
+                owner=owner,
+                label=label,
+                server=server,
+                sealed=sealed.text,
+                key_id=sealed.key_id,
+                fingerprint=vault.ring().fingerprint(Secret(secret), owner_id=owner.pk, origin=server),
+                last_four=secret[-4:],
+                **defaults | fields,
+            )
+        # As the views get it: with the owner's access to the server.
+        return selectors.tokens_of(owner.pk).get(pk=row_id)
 
     return make
 
@@ -139,11 +146,20 @@ def token(owner: User, make_token: TokenMaker) -> RapidProToken:
     return make_token(owner)
 
 
+def just_proved(client: Client, user: User, *, seconds_ago: float = 0) -> Client:
+    """Sign the person in, as if they had typed the password so many seconds ago; return the browser."""
+    client.force_login(user)
+    session = client.session
+    session["account_authentication_methods"] = [{"method": "password", "at": time.time() - seconds_ago}]
+    session["account_authentication_methods_user"] = str(user.pk)
+    session.save()
+    return client
+
+
 @pytest.fixture
 def owner_client(client: Client, owner: User) -> Client:
-    """Return a browser in which the owner is signed in."""
-    client.force_login(owner)
-    return client
+    """Return a browser in which the owner has just signed in."""
+    return just_proved(client, owner)
 
 
 # --- RapidPro, as it was recorded ---------------------------------------------------------------
@@ -153,7 +169,7 @@ def owner_client(client: Client, owner: User) -> Client:
 def respx_mock() -> Iterator[respx.MockRouter]:
     """Return respx's router in the place of every wire; a request that it has no route for fails."""
     router = respx.MockRouter()
-    pools.use_wire(lambda: httpx.MockTransport(router.async_handler))
+    pools.use_wire(lambda _: httpx.MockTransport(router.async_handler))
     try:
         yield router
     finally:

@@ -29,6 +29,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
         "TOKEN_KEYS": "k1:" + base64.b64encode(secrets.token_bytes(32)).decode(),
         "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
         "CACHE_URL": "locmemcache://site",
+        "STAFF_MFA_REQUIRED": "false",
         "LOG_FILE": "",
         **more,
     }

@@ -10,6 +10,7 @@ os.environ.update(
     SECRET_KEY="tests-" + "s" * 60,
     TOKEN_KEYS="k1:" + base64.b64encode(bytes(range(32))).decode(),
     TOKEN_KEYS_FILE="",
+    TOKEN_KEYS_PROVIDER="",
     RAPIDPRO_SERVERS="https://rapidpro.example,https://other.example",
     ALLOWED_HOSTS="testserver,127.0.0.1,localhost",
     EMAIL_VERIFICATION="optional",

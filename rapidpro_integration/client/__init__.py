@@ -6,10 +6,11 @@ Each layer knows only those below it:
     listing       whole lists, page by page         windows   the same, many pages at once
     resources     every endpoint in one table       flights   one request for all who ask the same
     transport     one GET: limits, retries, and every failure made into an error
-    quota, breaker, permits, retries, pools, bodies   what a GET passes on its way
+    quota, breaker, permits, retries, pools, wire, bodies   what a GET passes on its way
     decoding      JSON made into types, safely      lenient   the same for rows that are not as they should be
     errors        what an answer means              dates     what a caller means
     credentials   the token                         origins   what a server may be called
+    resolving     names into addresses              addresses which may be connected to
 """
 
 from rapidpro_integration.client.api import RapidProAPI

@@ -15,6 +15,7 @@ from rapidpro_integration.client.decoding import Decoded, read_page
 from rapidpro_integration.client.errors import TokenRejectedException
 from rapidpro_integration.client.origins import canonical_origin
 from rapidpro_integration.client.permits import Limits
+from rapidpro_integration.client.pools import Server
 from rapidpro_integration.client.resources import FLOWS, Resource
 from rapidpro_integration.client.transport import Answer, Caller, Params, Transport
 
@@ -28,10 +29,11 @@ _TRANSFER_HEADERS = {b"content-encoding", b"content-length", b"transfer-encoding
 class RapidProAPI:
     """RapidPro's API v2 on one server, with one token.
 
-    `server` is an https origin (http for loopback only); `token` may be empty until `set_api_token` gives one, and a
-    call without one raises TokenRejectedException. `tenant` names who shares permits (the token, if nobody is named),
-    `workspace` the one whose hourly requests are spent, where it is known before the first answer. Raises ValueError
-    for any other server, or a token that no header can carry.
+    `server` is an https origin (http for loopback only) that the caller answers for: a text that somebody else typed
+    goes through `canonical_origin` first. It may lead to a private network only with `private`. `token` may be empty
+    until `set_api_token` gives one, and a call without one raises TokenRejectedException. `tenant` names who shares
+    permits (the token, if nobody is named), `workspace` the one whose hourly requests are spent, where it is known
+    before the first answer. Raises ValueError for any other server, or a token that no header can carry.
     """
 
     def __init__(
@@ -39,11 +41,13 @@ class RapidProAPI:
         token: str = "",
         server: str = DEFAULT_SERVER,
         *,
+        private: bool = False,
         tenant: str = "",
         workspace: str = "",
         limits: Limits | None = None,
     ) -> None:
-        self.server = canonical_origin(server)
+        self.server = canonical_origin(server, named=True)
+        self._private = private
         self.credential = Credential(token)
         self.limits = limits or Limits()
         self._tenant = tenant
@@ -51,6 +55,11 @@ class RapidProAPI:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(server={self.server!r})"
+
+    @property
+    def private(self) -> bool:
+        """Whether the server's name may lead to a private network: http is for loopback only, and loopback is one."""
+        return self._private or self.server.startswith("http://")
 
     @property
     def tenant(self) -> str:
@@ -92,7 +101,8 @@ class RapidProAPI:
         if not self.credential:
             raise TokenRejectedException("There is no token to send.")
         budget = budget or Budget()
-        return Connection(Transport(self.server, self.credential, self._caller, budget, self.limits), self.credential)
+        server = Server(self.server, private=self.private)
+        return Connection(Transport(server, self.credential, self._caller, budget, self.limits), self.credential)
 
 
 def given(params: Mapping[str, str | list[str]]) -> dict[str, str | list[str]]:

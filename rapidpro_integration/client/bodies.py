@@ -1,10 +1,12 @@
 """An answer's body, decoded, with a cap that acts while it is decoded."""
 
 import zlib
+from collections.abc import Iterator
 
 import httpx
 
 _READABLE = {"", "identity", "gzip", "x-gzip"}
+_STEP_BYTES = 64 * 1024
 
 
 class BodyError(Exception):
@@ -32,20 +34,28 @@ async def read(answer: httpx.Response, max_bytes: int) -> bytes:
     assert isinstance(answer.stream, httpx.AsyncByteStream)  # noqa: S101  # narrows the type: no wire of ours is sync
     async for chunk in answer.stream:
         received += len(chunk)
-        body += chunk if gzip is None else _unpacked(gzip, chunk, max_bytes - len(body) + 1)
-        if len(body) > max_bytes or received > max_bytes:
+        for piece in (chunk,) if gzip is None else _unpacked(gzip, chunk):
+            body += piece
+            if len(body) > max_bytes:
+                raise BodyTooLarge
+        if received > max_bytes:
             raise BodyTooLarge
     if gzip is not None and received and not gzip.eof:
         raise BodyUndecodable
     return bytes(body)
 
 
-def _unpacked(gzip: "zlib._Decompress", chunk: bytes, max_length: int) -> bytes:
-    """Return at most `max_length` bytes of what `chunk` unpacks to. Anything behind the end is not taken."""
-    try:
-        unpacked = gzip.decompress(chunk, max_length)
-    except zlib.error:
-        unpacked = None
-    if unpacked is None or gzip.unused_data:
+def _unpacked(gzip: "zlib._Decompress", chunk: bytes) -> Iterator[bytes]:
+    """Iterate over what `chunk` unpacks to, _STEP_BYTES at most a time. Anything behind the end is not taken."""
+    left = chunk
+    while left and not gzip.eof:
+        try:
+            unpacked = gzip.decompress(left, _STEP_BYTES)
+        except zlib.error:
+            unpacked = None
+        if unpacked is None:
+            raise BodyUndecodable
+        yield unpacked
+        left = gzip.unconsumed_tail
+    if left or gzip.unused_data:
         raise BodyUndecodable
-    return unpacked

@@ -8,6 +8,7 @@ holds the pools. A server that is told to stop can close them earlier with `aclo
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import httpx
@@ -16,15 +17,29 @@ from rapidpro_integration.client.flights import Flights
 from rapidpro_integration.client.permits import Permits
 from rapidpro_integration.client.wire import AiohttpWire
 
-type WireFactory = Callable[[], httpx.AsyncBaseTransport]
 
-_factory: WireFactory = AiohttpWire
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where requests go: a canonical origin, and whether its name may lead to a private network."""
+
+    origin: str
+    private: bool = False
+
+
+type WireFactory = Callable[[Server], httpx.AsyncBaseTransport]
+
+
+def _real_wire(server: Server) -> httpx.AsyncBaseTransport:
+    return AiohttpWire(server.origin, private=server.private)
+
+
+_factory: WireFactory = _real_wire
 
 
 def use_wire(factory: WireFactory | None) -> None:
     """Make the wires of loops to come with `factory`, for tests that answer in a server's place; None: real ones."""
     global _factory  # one seam for the process
-    _factory = factory or AiohttpWire
+    _factory = factory or _real_wire
 
 
 class LoopState:
@@ -33,14 +48,15 @@ class LoopState:
     def __init__(self) -> None:
         self.permits = Permits()
         self.flights = Flights()
-        self._wires: dict[str, httpx.AsyncBaseTransport] = {}
+        # By permission too: a permission that is withdrawn does not live on in open connections.
+        self._wires: dict[Server, httpx.AsyncBaseTransport] = {}
         self._lifetime: AsyncGenerator[None] | None = None
 
-    def wire(self, origin: str) -> httpx.AsyncBaseTransport:
-        """Return the connections to an origin."""
-        wire = self._wires.get(origin)
+    def wire(self, server: Server) -> httpx.AsyncBaseTransport:
+        """Return the connections to a server."""
+        wire = self._wires.get(server)
         if wire is None:
-            wire = self._wires[origin] = _factory()
+            wire = self._wires[server] = _factory(server)
         return wire
 
     async def start(self) -> None:

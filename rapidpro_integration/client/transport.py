@@ -23,8 +23,9 @@ from rapidpro_integration.client.budgets import Budget
 from rapidpro_integration.client.credentials import Credential
 from rapidpro_integration.client.errors import AbstractRequestException, Kind, error_for_response
 from rapidpro_integration.client.permits import Limits
-from rapidpro_integration.client.pools import here
+from rapidpro_integration.client.pools import Server, here
 from rapidpro_integration.client.quota import Quota, scope_of
+from rapidpro_integration.client.resolving import AddressRefused, LookUpTimedOut, TooManyLookUps
 
 logger = logging.getLogger("rapidpro_integration.client")
 # A script that configures no logging gets the exception, and not a line on stderr besides.
@@ -92,8 +93,9 @@ class Answer:
 class Transport:
     """GETs of one caller to one origin, within one budget."""
 
-    def __init__(self, origin: str, credential: Credential, caller: Caller, budget: Budget, limits: Limits) -> None:
-        self._origin, self._credential, self._caller = origin, credential, caller
+    def __init__(self, server: Server, credential: Credential, caller: Caller, budget: Budget, limits: Limits) -> None:
+        self._server, self._credential, self._caller = server, credential, caller
+        self._origin = server.origin
         self._limits = limits
         self.budget = budget
 
@@ -158,7 +160,7 @@ class Transport:
         held_back: AbstractRequestException | None = None
         try:
             async with state.permits.take(self._caller.tenant, self._origin, self._limits, self.budget.seconds_left):
-                answer = await self._guarded(state.wire(self._origin), path, url)
+                answer = await self._guarded(state.wire(self._server), path, url)
         except (errors.BusyException, errors.PausedException) as caught:
             held_back = caught
         if held_back is not None:
@@ -296,7 +298,14 @@ def _failure_of(caught: Exception, status: int | None) -> _Failure:
         return _Failure(errors.MalformedException(status_code=status), verdict=Verdict.ALIVE)
     if has(ssl.SSLError, ssl.CertificateError, aiohttp.ClientSSLError) and status is None:
         return _Failure(errors.TlsFailedException(), verdict=Verdict.NO_CONNECTION)
-    if has(TimeoutError) or (isinstance(caught, httpx.TimeoutException) and not has(aiohttp.ClientError, OSError)):
+    if has(AddressRefused):
+        # Nothing is said of the server, and it must not look different from one that is down.
+        return _Failure(errors.UnreachableException())
+    if has(TooManyLookUps):
+        return _Failure(errors.BusyException("Too many names are being looked up.", retry_after_s=5))
+    if has(TimeoutError, LookUpTimedOut) or (
+        isinstance(caught, httpx.TimeoutException) and not has(aiohttp.ClientError, OSError)
+    ):
         return _Failure(errors.TimedOutException(status_code=status), is_fleeting=True, verdict=Verdict.FAILED)
     if status is not None:
         broken = errors.MalformedException("The server's answer broke off.", status_code=status)

@@ -15,6 +15,9 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 from yarl import URL
 
+from rapidpro_integration.client.origins import parse_origin
+from rapidpro_integration.client.resolving import Resolver, require_allowed
+
 KEEP_ALIVE_S = 15.0
 # How long a server has to answer a goodbye.
 GOODBYE_S = 0.5
@@ -52,10 +55,18 @@ class _Connector(aiohttp.TCPConnector):
 
 
 class AiohttpWire(httpx.AsyncBaseTransport):
-    """Connections of one event loop, kept open for KEEP_ALIVE_S; as many as are asked for: permits limit them."""
+    """Connections of one event loop to one origin, kept open for KEEP_ALIVE_S; how many is for permits to say.
 
-    def __init__(self) -> None:
-        self._connector = _Connector(ssl=tls_context(), limit=0, keepalive_timeout=KEEP_ALIVE_S)
+    Its name is resolved once a connection, and every address must be one that a token may be sent to (addresses.py).
+    """
+
+    def __init__(self, origin: str, *, private: bool) -> None:
+        parsed = parse_origin(origin)
+        self._literal = "" if parsed.address is None else parsed.host
+        self._private = private
+        self._connector = _Connector(
+            ssl=tls_context(), limit=0, keepalive_timeout=KEEP_ALIVE_S, resolver=Resolver(private=private)
+        )
         self._session = aiohttp.ClientSession(
             connector=self._connector,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -66,6 +77,9 @@ class AiohttpWire(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Return the answer as soon as its head is there. Raises aiohttp.ClientError, OSError, TimeoutError."""
+        if self._literal:
+            # aiohttp asks no resolver about these.
+            require_allowed(self._literal, private=self._private)
         limits = request.extensions["timeout"]
         answer = await self._session.request(
             request.method,

@@ -70,7 +70,15 @@ class Reader:
         """Return what `start` comes to, asked once for all who ask the same of the same token now."""
         state = await pools.here()
         api = self._api
-        whose = (api.server, api.tenant, api.credential.mark(), api.limits, self._deadline_s, self._max_pages)
+        whose = (
+            api.server,
+            api.private,
+            api.tenant,
+            api.credential.mark(),
+            api.limits,
+            self._deadline_s,
+            self._max_pages,
+        )
         return await state.flights.join((*whose, *key), start)
 
     async def _whole[T: Struct](self, query: Query[T]) -> Rows[T]:

@@ -13,6 +13,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.urls.converters import IntConverter
 from django.utils import timezone, translation
 from pytest_django import Settings
 
@@ -20,7 +21,7 @@ from accounts import services
 from accounts.forms import time_zone_choices
 from accounts.models import User
 from rapidpro_integration.models import RapidProToken
-from tests.conftest import PASSWORD, TokenMaker
+from tests.conftest import PASSWORD, TokenMaker, just_proved
 
 NEW_PASSWORD = "another long passphrase"
 SIGN_UP = {"email": "New@Example.org", "username": "newcomer", "password1": NEW_PASSWORD, "password2": NEW_PASSWORD}
@@ -336,7 +337,7 @@ def test_closing_destroys_the_account_its_tokens_and_its_sessions(
         Client().force_login(user)
     assert "1 token that you saved" in text(owner_client, "/accounts/close/")
     assert User.objects.count() == 2
-    response = owner_client.post("/accounts/close/", {"password": PASSWORD})
+    response = owner_client.post("/accounts/close/")
     assert response.headers["Location"] == "/"
     assert response.cookies["sessionid"].value == ""
     assert "destroyed" in text(owner_client, "/")
@@ -347,32 +348,18 @@ def test_closing_destroys_the_account_its_tokens_and_its_sessions(
     assert str(other.pk) in owners
 
 
-def test_closing_needs_the_password(owner_client: Client, owner: User) -> None:
-    page = owner_client.post("/accounts/close/", {"password": "wrong password!"}).content.decode()
-    assert "This is not your password" in page
-    assert User.objects.filter(pk=owner.pk).exists()
-
-
-def test_password_cannot_be_guessed_on_the_closing_page(owner_client: Client, owner: User) -> None:
-    for _ in range(10):
-        owner_client.post("/accounts/close/", {"password": "wrong password!"})
-    page = owner_client.post("/accounts/close/", {"password": PASSWORD}).content.decode()
-    assert "Too many failed login attempts" in page
-    assert User.objects.filter(pk=owner.pk).exists()
-
-
 def test_stranger_cannot_close_another_persons_account(owner_client: Client, owner: User, other: User) -> None:
-    owner_client.post(f"/accounts/close/?user={other.pk}", {"password": PASSWORD, "user": other.pk, "id": other.pk})
+    owner_client.post(f"/accounts/close/?user={other.pk}", {"user": other.pk, "id": other.pk})
     assert list(User.objects.all()) == [other]
 
 
 def test_last_superuser_cannot_leave_the_site_without_one(client: Client, staff: User) -> None:
-    client.force_login(staff)
-    page = client.post("/accounts/close/", {"password": PASSWORD}).content.decode()
+    just_proved(client, staff)
+    page = client.post("/accounts/close/", follow=True).content.decode()
     assert "only administrator" in page
     assert User.objects.filter(pk=staff.pk).exists()
     User.objects.create_user("second", "second@example.org", is_superuser=True)
-    client.post("/accounts/close/", {"password": PASSWORD})
+    client.post("/accounts/close/")
     assert not User.objects.filter(pk=staff.pk).exists()
 
 
@@ -393,32 +380,39 @@ OPEN = {
     "account_email_verification_sent",
     "account_inactive",
     "account_confirm_login_code",
+    "mfa_authenticate",
     "admin:login",
 }
 
 
-def patterns(resolver: URLResolver, namespace: str = "") -> list[tuple[str, URLPattern]]:
-    found: list[tuple[str, URLPattern]] = []
+def patterns(resolver: URLResolver, namespace: str = "", **outer: Any) -> list[tuple[str, URLPattern, dict[str, Any]]]:
+    """Return every address below the resolver: its name, its pattern, the converters on the way to it."""
+    found: list[tuple[str, URLPattern, dict[str, Any]]] = []
     for entry in resolver.url_patterns:
+        converters = outer | getattr(entry.pattern, "converters", {})
         if isinstance(entry, URLResolver):
             inner = f"{namespace}{entry.namespace}:" if entry.namespace else namespace
-            found += patterns(entry, inner)
+            found += patterns(entry, inner, **converters)
         else:
-            found.append((f"{namespace}{entry.name}", entry))
+            found.append((f"{namespace}{entry.name}", entry, converters))
     return found
 
 
+SOME_ID = "5a1e7a8c-7a35-4f0e-9b5f-0e3c7c2f5d10"
+
+
 def test_only_the_listed_addresses_are_open_to_strangers() -> None:
-    found = {name for name, entry in patterns(get_resolver()) if not getattr(entry.callback, "login_required", True)}
+    found = {name for name, entry, _ in patterns(get_resolver()) if not getattr(entry.callback, "login_required", True)}
     assert found == OPEN
 
 
 def test_every_other_address_sends_a_stranger_to_sign_in(client: Client, db: None) -> None:
-    ours = ("accounts:", "account_", "rapidpro:")
-    closed = {name: entry for name, entry in patterns(get_resolver()) if name not in OPEN and name.startswith(ours)}
+    ours = ("accounts:", "account_", "mfa_", "rapidpro:")
+    closed = {name: way for name, _, way in patterns(get_resolver()) if name not in OPEN and name.startswith(ours)}
     assert len(closed) > 12
-    for name, entry in closed.items():
-        address = reverse(name, kwargs=dict.fromkeys(entry.pattern.converters, "5a1e7a8c-7a35-4f0e-9b5f-0e3c7c2f5d10"))
+    for name, converters in closed.items():
+        kwargs = {key: 1 if isinstance(each, IntConverter) else SOME_ID for key, each in converters.items()}
+        address = reverse(name, kwargs=kwargs)
         for response in (client.get(address), client.post(address)):
             assert response.status_code == 302, name
             assert response.headers["Location"] == f"/accounts/login/?next={address}", name
@@ -455,7 +449,7 @@ def assert_site_look(client: Client, address: str) -> None:
     assert '<header class="site">' in page
     assert page.count("<h1") == 1
     assert "<title>" in page
-    assert not re.search(r"<style|<script(?![^>]* src=)|\sstyle=|\son\w+=", page)
+    assert not re.search(r'<style|<script(?![^>]* (?:src=|type="application/json"))|\sstyle=|\son\w+=', page)
     for field in re.findall(r'<input (?![^>]*type="hidden")[^>]*>', page):
         identifier = re.search(r'id="([^"]+)"', field)
         assert identifier is not None, field
@@ -487,7 +481,7 @@ def test_new_session_ages(owner_client: Client) -> None:
 
 
 def test_admins_manage_users(client: Client, staff: User, owner: User, token: RapidProToken) -> None:
-    client.force_login(staff)
+    just_proved(client, staff)
     page = text(client, "/admin/accounts/user/?q=owner")
     assert "owner@example.org" in page
     assert '<td class="field-tokens">1</td>' in page
@@ -512,7 +506,7 @@ def edit(client: Client, user: User, **changed: str) -> None:
 
 
 def test_admin_deactivates_a_person(client: Client, staff: User, owner: User) -> None:
-    client.force_login(staff)
+    just_proved(client, staff)
     edit(client, owner, is_active="")
     owner.refresh_from_db()
     assert not owner.is_active
@@ -520,7 +514,7 @@ def test_admin_deactivates_a_person(client: Client, staff: User, owner: User) ->
 
 def test_address_that_an_admin_replaced_opens_the_account_no_more(client: Client, staff: User, owner: User) -> None:
     EmailAddress.objects.create(user=owner, email=owner.email, verified=True, primary=True)
-    client.force_login(staff)
+    just_proved(client, staff)
     edit(client, owner, name="Amina")
     assert EmailAddress.objects.get(user=owner).verified
     edit(client, owner, email="new@example.org")
@@ -533,7 +527,7 @@ def test_address_that_an_admin_replaced_opens_the_account_no_more(client: Client
 def test_number_of_queries_of_the_list_does_not_grow_with_the_people(
     client: Client, staff: User, token: RapidProToken, django_assert_num_queries: Any
 ) -> None:
-    client.force_login(staff)
+    just_proved(client, staff)
     with CaptureQueriesContext(connection) as few:
         text(client, "/admin/accounts/user/")
     for number in range(5):
@@ -542,10 +536,28 @@ def test_number_of_queries_of_the_list_does_not_grow_with_the_people(
         text(client, "/admin/accounts/user/")
 
 
-def test_admin_has_one_door(client: Client, db: None) -> None:
-    response = client.get("/admin/login/?next=/admin/")
+@pytest.mark.parametrize("wanted", ["", "?next=/admin/", "?next=https://evil.example/"])
+def test_admin_has_one_door(client: Client, db: None, wanted: str) -> None:
+    response = client.get(f"/admin/login/{wanted}")
     assert response.status_code == 302
     assert response.headers["Location"] == "/accounts/login/?next=%2Fadmin%2F"
+
+
+def test_admin_lets_nobody_sign_in_as_somebody_else_past_the_second_factor(
+    client: Client, staff: User, owner: User
+) -> None:
+    User.objects.filter(pk=owner.pk).update(is_staff=True)
+    just_proved(client, staff)
+    client.post("/admin/login/", {"username": "owner", "password": PASSWORD, "next": "/admin/"})
+    assert client.session["_auth_user_id"] == str(staff.pk)
+
+
+def test_admin_changes_the_own_password_on_the_sites_page(client: Client, staff: User) -> None:
+    just_proved(client, staff)
+    data = {"old_password": PASSWORD, "new_password1": NEW_PASSWORD, "new_password2": NEW_PASSWORD}
+    assert client.post("/admin/password_change/", data).headers["Location"] == "/accounts/password/change/"
+    assert client.session["_auth_user_hash"] == User.objects.get(pk=staff.pk).get_session_auth_hash()
+    assert User.objects.get(pk=staff.pk).check_password(PASSWORD)
 
 
 def test_admin_is_closed_to_people_without_the_right(owner_client: Client) -> None:

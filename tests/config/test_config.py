@@ -153,14 +153,17 @@ def start(**environment: str) -> subprocess.CompletedProcess[str]:
     command = [
         sys.executable,
         "-c",
-        "import django; django.setup(); from django.conf import settings as s; print(s.DEBUG)",
+        "import django; django.setup(); from django.conf import settings as s; print(s.DEBUG, "
+        "s.SESSION_COOKIE_NAME, s.CSRF_COOKIE_NAME, s.DEVICE_COOKIE_NAME, s.SESSION_ENGINE)",
     ]
     return subprocess.run(command, env=names | environment, cwd=ROOT, capture_output=True, text=True, timeout=60)
 
 
 def test_a_whole_production_starts() -> None:
-    done = start()
-    assert (done.returncode, done.stdout.strip()) == (0, "False"), done.stderr
+    done = start(HTTPS="true")
+    cookies = "__Host-sessionid __Host-csrftoken __Host-device"
+    assert done.stdout.strip() == f"False {cookies} django.contrib.sessions.backends.db", done.stderr
+    assert start(HTTPS="false").stdout.startswith("False sessionid csrftoken device")
 
 
 @pytest.mark.parametrize(
@@ -168,6 +171,7 @@ def test_a_whole_production_starts() -> None:
     [
         ({"SECRET_KEY": "short"}, "SECRET_KEY is missing or shorter", "short\n"),
         ({"TOKEN_KEYS": ""}, "TOKEN_KEYS is missing", "\0"),
+        ({"STAFF_MFA_REQUIRED": "false"}, "STAFF_MFA_REQUIRED=false is for the local demo", "\0"),
         ({"TOKEN_KEYS": "k1:c2hvcnQtYW5kLWtub3du"}, "TOKEN_KEYS: the key 'k1' has 15 bytes", "c2hvcnQtYW5k"),
         ({"TOKEN_KEYS_FILE": "/no/such/file"}, "TOKEN_KEYS_FILE: the file", "\0"),
         ({"RAPIDPRO_SERVERS": "http://textit.com"}, "RAPIDPRO_SERVERS", "\0"),

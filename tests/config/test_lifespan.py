@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from django.core.handlers.asgi import ASGIHandler
 
 from config import lifespan
-from config.asgi import application
 from rapidpro_integration.client import pools
 
 
@@ -30,6 +30,7 @@ async def live() -> list[str]:
     async def send(message: Mapping[str, Any]) -> None:
         said.append(message["type"])
 
+    application = lifespan.Lifespan(ASGIHandler())
     await application({"type": "lifespan", "asgi": {"version": "3.0"}}, heard.get, send)
     return said
 

@@ -91,6 +91,7 @@ def test_fresh_env_has_fresh_keys_for_its_owner_only(tmp_path: Path) -> None:
     first, second = write_env(tmp_path / "a"), write_env(tmp_path / "b")
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o600
     assert len(first["SECRET_KEY"]) >= 50
+    assert (first["DEBUG"], first["STAFF_MFA_REQUIRED"]) == ("true", "false")
     assert len(base64.b64decode(first["TOKEN_KEYS"].removeprefix("k1:"))) == 32
     assert first["SECRET_KEY"] != second["SECRET_KEY"]
     assert first["TOKEN_KEYS"] != second["TOKEN_KEYS"]

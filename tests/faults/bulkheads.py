@@ -11,8 +11,8 @@ import statistics
 import sys
 import time
 
-from tests.faults.server import flow, serve
-from tests.faults.site import Site, running
+from tests.faults.server import flow
+from tests.faults.site import Site, running, upstream
 from tests.faults.test_site import PERMITS, day, hang_all_permits
 from tests.rapidpro_integration.client.loopback import Hanging, always, answer, page
 
@@ -42,8 +42,8 @@ async def measure() -> tuple[list[float], list[float]]:
     hanging = Hanging()
     rows = [flow(f"Flow {number}") for number in range(50)]
     async with (
-        serve(hanging) as bad,
-        serve(always(answer(page(*rows)))) as good,
+        upstream(hanging) as bad,
+        upstream(always(answer(page(*rows)))) as good,
         running({"amina": bad.origin, "omar": good.origin}) as site,
     ):
         await times_ms(site)

@@ -8,9 +8,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 
+from tests.faults import tls
+from tests.faults.server import Behaviour, FaultyServer, serve
 from tests.served import HOST, environment, free_port, wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +28,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.core.management import call_command
 from django.utils import timezone
 from accounts.models import User
-from rapidpro_integration import vault
+from rapidpro_integration import canaries, vault
 from rapidpro_integration.models import RapidProToken, TokenState
 from rapidpro_integration.vault import Secret
 
@@ -36,18 +38,29 @@ for name, server in json.loads(sys.argv[1]).items():
     user = User.objects.create_user(name, f"{name}@example.org", "a long enough passphrase")
     secret, row_id = Secret(f"secret-token-of-{name}"), uuid.uuid4()
     sealed = vault.seal_token(secret, row_id=row_id, owner_id=user.pk, origin=server)
-    RapidProToken.objects.create(
-        id=row_id, owner=user, label=name, server=server, state=TokenState.WORKING, checked_on=timezone.now(),
-        sealed=sealed.text, key_id=sealed.key_id, last_four="0000",
-        workspace_uuid=uuid.uuid4(), workspace_name=f"Workspace of {name}",
-        fingerprint=vault.ring().fingerprint(secret, owner_id=user.pk, origin=server),
-    )
+    with canaries.sealing():
+        RapidProToken.objects.create(
+            id=row_id, owner=user, label=name, server=server, state=TokenState.WORKING, checked_on=timezone.now(),
+            sealed=sealed.text, key_id=sealed.key_id, last_four="0000",
+            workspace_uuid=uuid.uuid4(), workspace_name=f"Workspace of {name}",
+            fingerprint=vault.ring().fingerprint(secret, owner_id=user.pk, origin=server),
+        )
     session = SessionStore()
     session[SESSION_KEY], session[HASH_SESSION_KEY] = str(user.pk), user.get_session_auth_hash()
     session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
     session.save()
     made[name] = [f"/tokens/{row_id}/flows/", session.session_key]
 print(json.dumps(made))
+"""
+
+# The servers of the tests prove who they are by an authority of the tests' own; http is for the sandbox alone.
+_SERVE = """
+import sys
+import uvicorn.main
+from rapidpro_integration.client import wire
+
+wire.tls_context().load_verify_locations(cadata=sys.argv.pop(1))
+uvicorn.main.main()
 """
 
 
@@ -85,7 +98,8 @@ class Site:
 @contextmanager
 def _process(people: Mapping[str, str], folder: Path, log: Path) -> Iterator[Site]:
     port = free_port()
-    variables = environment(folder, RAPIDPRO_SERVERS=",".join(set(people.values())))
+    origins = ",".join(set(people.values()))
+    variables = environment(folder, RAPIDPRO_SERVERS=origins, RAPIDPRO_PRIVATE_ORIGINS=origins)
     made = subprocess.run(
         [sys.executable, "-c", _MAKE, json.dumps(people)],
         env=variables,
@@ -94,7 +108,17 @@ def _process(people: Mapping[str, str], folder: Path, log: Path) -> Iterator[Sit
         stdout=subprocess.PIPE,
         timeout=60,
     )
-    serve = [sys.executable, "-W", "default", "-m", "uvicorn", "config.asgi:application", "--host", HOST]
+    serve = [
+        sys.executable,
+        "-W",
+        "default",
+        "-c",
+        _SERVE,
+        tls.authority().pem,
+        "config.asgi:application",
+        "--host",
+        HOST,
+    ]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*serve, "--port", str(port), "--lifespan", "on", "--timeout-graceful-shutdown", "1"],
@@ -110,6 +134,11 @@ def _process(people: Mapping[str, str], folder: Path, log: Path) -> Iterator[Sit
         if process.poll() is None:
             process.kill()
         process.wait(10)
+
+
+def upstream(behave: Behaviour | None) -> AbstractAsyncContextManager[FaultyServer]:
+    """Serve with `behave` as a server that the site trusts; with None, refuse connections."""
+    return serve(behave, tls=tls.context("good") if behave else None, scheme="https")
 
 
 @asynccontextmanager

@@ -26,7 +26,7 @@ async def seconds_and_kind(behave: Behaviour, deadline_s: float) -> tuple[float,
     async with serve(behave) as server:
         started, kind = time.monotonic(), None
         try:
-            await RapidProInterface(SECRET, server.origin, deadline_s=deadline_s).aget_flows()
+            await RapidProInterface(SECRET, server.origin, private=True, deadline_s=deadline_s).aget_flows()
         except AbstractRequestException as error:
             kind = error.kind
         return time.monotonic() - started, kind, len(server.heads)
@@ -71,7 +71,9 @@ async def test_list_whose_middle_page_hangs_ends_at_the_deadline_and_leaves_noth
         tasks = asyncio.all_tasks()
         started = time.monotonic()
         with pytest.raises(AbstractRequestException) as caught:
-            await RapidProInterface(SECRET, server.origin, deadline_s=0.8).aget_flows(concurrency=concurrency)
+            await RapidProInterface(SECRET, server.origin, private=True, deadline_s=0.8).aget_flows(
+                concurrency=concurrency
+            )
         assert caught.value.kind is Kind.TIMED_OUT
         assert 0.8 <= time.monotonic() - started < 1.6
         await asyncio.sleep(0.05)
@@ -85,7 +87,9 @@ async def test_pages_before_the_one_that_hangs_are_handed_out() -> None:
         names = list[str]()
 
         async def iterate() -> None:
-            async with aclosing(RapidProInterface(SECRET, server.origin, deadline_s=0.5).aiter_flows()) as pages:
+            async with aclosing(
+                RapidProInterface(SECRET, server.origin, private=True, deadline_s=0.5).aiter_flows()
+            ) as pages:
                 async for each in pages:
                     names.extend(row.name for row in each.rows)
 

@@ -65,7 +65,7 @@ async def staged(case: Case) -> AsyncIterator[tuple[FaultyServer, FaultyServer]]
 async def flows_or_error(server: FaultyServer, deadline_s: float) -> Rows[Flow] | AbstractRequestException:
     """Return what asking for the flows comes to, after looking that an exception holds facts only."""
     try:
-        return await RapidProInterface(SECRET, server.origin, deadline_s=deadline_s).aget_flows()
+        return await RapidProInterface(SECRET, server.origin, deadline_s=deadline_s, private=True).aget_flows()
     except AbstractRequestException as caught:
         error = caught
     assert error.__context__ is None
@@ -170,6 +170,7 @@ def visit(owner: User, make_token: TokenMaker, settings: Settings) -> Visit:
 
     async def get(server: FaultyServer) -> tuple[int, str]:
         settings.RAPIDPRO_SERVERS = [server.origin]
+        settings.SANDBOX_ORIGIN = server.origin  # which may be on loopback
         token = await sync_to_async(make_token)(owner, server=server.origin, label=server.origin)
         client = AsyncClient()
         await client.aforce_login(owner)

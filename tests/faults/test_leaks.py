@@ -61,7 +61,9 @@ async def _suffer(number: int, behave: Behaviour | None, chance: random.Random) 
     """Ask a server with this fault, and leave early now and then. Return what came of it."""
     async with serve(behave) as server:
         server.elsewhere = server.origin
-        interface = RapidProInterface(SECRET, server.origin, deadline_s=0.2, tenant=f"tenant {number % 7}")
+        interface = RapidProInterface(
+            SECRET, server.origin, private=True, deadline_s=0.2, tenant=f"tenant {number % 7}"
+        )
         task = asyncio.create_task(interface.aget_flows(concurrency=chance.choice([1, 1, 3])))
         if chance.random() < 0.3:
             await asyncio.sleep(chance.random() * 0.1)

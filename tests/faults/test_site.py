@@ -7,8 +7,8 @@ import time
 import pytest
 
 from rapidpro_integration.client.permits import Limits
-from tests.faults.server import FaultyServer, flow, serve
-from tests.faults.site import Site, running
+from tests.faults.server import FaultyServer, flow
+from tests.faults.site import Site, running, upstream
 from tests.rapidpro_integration.client.loopback import Hanging, always, answer, page
 
 PERMITS = Limits().tenant
@@ -27,7 +27,7 @@ async def hang_all_permits(site: Site, name: str, hanging: Hanging) -> list[asyn
 
 async def test_browser_that_leaves_ends_the_request_within_a_second_and_frees_its_permit() -> None:
     hanging = Hanging()
-    async with serve(hanging) as server, running({"amina": server.origin}) as site:
+    async with upstream(hanging) as server, running({"amina": server.origin}) as site:
         browser = await site.open("amina")
         await hanging.until(connected=1, seconds=20)
         browser.close()
@@ -49,7 +49,7 @@ async def test_one_of_two_who_ask_the_same_leaves_and_the_other_gets_the_page() 
         writer.write(answer(page(flow("Registration"))))
         await writer.drain()
 
-    async with serve(patient) as server, running({"amina": server.origin}) as site:
+    async with upstream(patient) as server, running({"amina": server.origin}) as site:
         leaver = await site.open("amina")
         while not server.heads:  # noqa: ASYNC110  # only the server in this loop knows
             await asyncio.sleep(0.01)
@@ -66,8 +66,8 @@ async def test_one_of_two_who_ask_the_same_leaves_and_the_other_gets_the_page() 
 async def test_one_tenant_s_hanging_server_holds_nobody_else_up() -> None:
     hanging = Hanging()
     async with (
-        serve(hanging) as bad,
-        serve(always(answer(page(flow("Registration"))))) as good,
+        upstream(hanging) as bad,
+        upstream(always(answer(page(flow("Registration"))))) as good,
         running({"amina": bad.origin, "omar": good.origin}) as site,
     ):
         browsers = await hang_all_permits(site, "amina", hanging)
@@ -86,7 +86,7 @@ async def test_one_tenant_s_hanging_server_holds_nobody_else_up() -> None:
 
 
 async def test_server_that_refuses_everybody_is_paused_with_a_countdown() -> None:
-    async with serve(None) as server, running({"amina": server.origin}) as site:
+    async with upstream(None) as server, running({"amina": server.origin}) as site:
         statuses = [(await site.get("amina", day(number)))[0] for number in range(3)]
         status, text = await site.get("amina", day(5))
     assert statuses[0] == 502
@@ -110,7 +110,7 @@ async def test_stopped_site_closes_its_connections_in_order(number: signal.Signa
         except ConnectionError as failure:
             ends.append(type(failure).__name__)
 
-    async with serve(behave) as server, running({"amina": server.origin}) as site:
+    async with upstream(behave) as server, running({"amina": server.origin}) as site:
         assert (await site.get("amina"))[0] == 200
         assert ends == []
         started = time.monotonic()
@@ -122,7 +122,7 @@ async def test_stopped_site_closes_its_connections_in_order(number: signal.Signa
 
 async def test_stopped_site_does_not_wait_for_a_server_that_hangs() -> None:
     hanging = Hanging()
-    async with serve(hanging) as server, running({"amina": server.origin}) as site:
+    async with upstream(hanging) as server, running({"amina": server.origin}) as site:
         browser = await site.open("amina")
         await hanging.until(connected=1, seconds=20)
         started = time.monotonic()

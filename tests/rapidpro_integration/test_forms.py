@@ -8,11 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rapidpro_integration.forms import FlowWindowForm, TokenAddForm, TokenRenameForm
-from tests.conftest import SECRET, SERVER
+from rapidpro_integration.servers import Access, OpenServer, Reach
+from tests.conftest import OTHER_SERVER, SECRET, SERVER
+
+LISTED = OpenServer(SERVER, "Ours", Access.LISTED)
+REACH = Reach((LISTED,), frozenset(), any_public=False)
+WIDE_REACH = Reach((LISTED,), frozenset({OTHER_SERVER}), any_public=True)
 
 
-def add_form(token: str, **data: str) -> TokenAddForm:
-    return TokenAddForm({"label": "x", "server": SERVER, "token": token} | data)
+def add_form(token: str, *, reach: Reach = REACH, **data: str) -> TokenAddForm:
+    return TokenAddForm({"label": "x", "server": SERVER, "token": token} | data, reach=reach)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +82,35 @@ def test_taken_secret_is_no_longer_in_the_form() -> None:
 def test_server_must_be_an_allowed_one() -> None:
     assert "server" in add_form(SECRET, server="https://evil.example").errors
     assert "server" in add_form(SECRET, server="").errors
+
+
+def test_server_is_chosen_by_its_name_and_comes_with_the_persons_access() -> None:
+    form = add_form(SECRET)
+    assert "Ours (rapidpro.example)" in form.as_p()
+    assert "other_server" not in form.fields
+    assert form.is_valid()
+    assert (form.cleaned_data["server"], form.cleaned_data["access"]) == (SERVER, Access.LISTED)
+
+
+def test_any_public_server_can_be_typed_where_the_setting_says_so() -> None:
+    form = add_form(SECRET, reach=WIDE_REACH, server="", other_server="https://Free.example/")
+    assert form.is_valid(), form.errors
+    assert (form.cleaned_data["server"], form.cleaned_data["access"]) == ("https://free.example", Access.PUBLIC)
+    assert add_form(SECRET, reach=WIDE_REACH).is_valid()
+
+
+def test_token_never_goes_to_a_chosen_server_while_another_one_is_typed() -> None:
+    assert "other_server" in add_form(SECRET, reach=WIDE_REACH, other_server="https://free.example").errors
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["", OTHER_SERVER, "https://127.0.0.1", "https://[::1]", "https://free.example:8443", "http://free.example", "x"],
+)
+def test_closed_and_unusual_servers_cannot_be_typed(typed: str) -> None:
+    form = add_form(SECRET, reach=WIDE_REACH, server="", other_server=typed)
+    assert not form.is_valid()
+    assert not typed or typed not in str(form.errors)
 
 
 @pytest.mark.parametrize("label", ["", "   ", "x" * 81, "tab\tx", "over\u202eride", "nul\x00"])

@@ -15,6 +15,7 @@ from rapidpro_integration.models import RapidProToken, TokenState
 from rapidpro_integration.sandbox.app import create_app
 from rapidpro_integration.sandbox.serve import serving
 from rapidpro_integration.sandbox.tokens import TOKENS
+from tests.rapidpro_integration.conftest import WRONG
 
 pytestmark = pytest.mark.django_db
 
@@ -101,3 +102,12 @@ def test_database_that_is_no_local_file_is_refused(demo: str, monkeypatch: pytes
     with pytest.raises(CommandError, match="SQLite"):
         load()
     assert not User.objects.exists()
+
+
+def test_another_key_under_the_same_id_is_told_and_changes_nothing(demo: str, settings: Settings) -> None:
+    load()
+    RapidProToken.objects.filter(label="Clinics").delete()
+    settings.TOKEN_KEYS = WRONG
+    with pytest.raises(CommandError, match="The key 'k1' is not the one"):
+        load()
+    assert not RapidProToken.objects.filter(label="Clinics").exists()

@@ -19,7 +19,7 @@ from rapidpro_integration import services, vault
 from rapidpro_integration.checking import acheck_token
 from rapidpro_integration.models import RapidProToken, TokenState
 from rapidpro_integration.problems import problem_of_state
-from tests.conftest import OTHER_SERVER, SECRET, SERVER, TokenMaker
+from tests.conftest import OTHER_SERVER, SECRET, SERVER, TokenMaker, just_proved
 
 type Answer = Callable[..., respx.Route]
 
@@ -403,7 +403,7 @@ PAGES = ["", "check/", "replace/", "rename/", "delete/", "flows/", "flows/5a1e7a
 def test_another_tenants_token_and_an_unknown_one_are_the_same_404(
     client: Client, other: User, token: RapidProToken, respx_mock: respx.MockRouter, page: str
 ) -> None:
-    client.force_login(other)
+    just_proved(client, other)
     for method in (client.get, client.post):
         theirs = method(f"/tokens/{token.pk}/{page}")
         unknown = method(f"/tokens/{uuid.uuid4()}/{page}")

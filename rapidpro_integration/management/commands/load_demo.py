@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 from allauth.account.models import EmailAddress
 from asgiref.sync import async_to_sync
 from django.conf import settings
+from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, transaction
 
 from accounts.models import User
 from rapidpro_integration import services
@@ -42,6 +43,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Refuse anything but a local demo; then make what is missing."""
         self._refuse_real_sites()
+        self.check(tags=[Tags.database], include_deployment_checks=True, databases=[DEFAULT_DB_ALIAS])
         with transaction.atomic():
             people = {email: self._person(email, name, staff) for email, (name, staff, _) in PEOPLE.items()}
         wanted = [

@@ -14,13 +14,16 @@ from types import FrameType
 from typing import Any
 
 from django.conf import settings
+from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DEFAULT_DB_ALIAS
 
 HOST = "127.0.0.1"
 _START_S = 30.0
 _STOP_S = 10.0
 # How long requests under way may still take, less than a server that hangs would.
 _GRACE_S = 5
+_QUIET = ["--log-level", "warning", "--no-server-header", "--no-proxy-headers"]
 _PR_SET_PDEATHSIG = 1
 
 
@@ -67,20 +70,12 @@ class Command(BaseCommand):
             raise CommandError("The site and the sandbox need a port each.")
         if check_ports:
             return
+        self.check(tags=[Tags.database], include_deployment_checks=True, databases=[DEFAULT_DB_ALIAS])
         manage = [sys.executable, str(Path(settings.BASE_DIR) / "manage.py")]
         web = [sys.executable, "-m", "uvicorn", "config.asgi:application", "--host", HOST, "--port", str(port)]
         commands = {
             "sandbox": [*manage, "rapidpro_sandbox", "--port", str(sandbox_port), "--quiet"],
-            "site": [
-                *web,
-                "--lifespan",
-                "on",
-                "--timeout-graceful-shutdown",
-                str(_GRACE_S),
-                "--log-level",
-                "warning",
-                "--no-server-header",
-            ],
+            "site": [*web, *_QUIET, "--lifespan", "on", "--timeout-graceful-shutdown", str(_GRACE_S)],
         }
         environment = os.environ | {"SANDBOX_ORIGIN": f"http://{HOST}:{sandbox_port}"}
         for number in (signal.SIGTERM, signal.SIGINT):

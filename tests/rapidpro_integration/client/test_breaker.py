@@ -190,7 +190,7 @@ async def ask(api: RapidProAPI) -> Kind | None:
 async def test_answers_of_the_client_s_own_making_open_nothing(status: str) -> None:
     async with serve(always(answer(b"{}", status=status))) as server:
         for _ in range(THRESHOLD * 2):
-            await ask(RapidProAPI(SECRET, server.origin, tenant="one"))
+            await ask(RapidProAPI(SECRET, server.origin, private=True, tenant="one"))
         transport.quota.reset()
         assert not transport.breaker.is_paused(server.origin)
         assert not transport.breaker.is_paused(server.origin, RapidProAPI(SECRET).credential.mark())
@@ -200,7 +200,7 @@ async def test_clients_that_leave_open_nothing_and_free_the_probe() -> None:
     hanging = Hanging()
     async with serve(hanging) as server:
         for _ in range(THRESHOLD + 1):
-            task = asyncio.create_task(ask(RapidProAPI(SECRET, server.origin, tenant="one")))
+            task = asyncio.create_task(ask(RapidProAPI(SECRET, server.origin, private=True, tenant="one")))
             await hanging.until(connected=1, seconds=5)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -216,7 +216,7 @@ async def test_caller_in_a_hurry_says_nothing_of_the_server() -> None:
 
     async def hurry(server: Server) -> Kind | None:
         try:
-            await RapidProInterface(SECRET, server.origin, deadline_s=0.1).aget_flows()
+            await RapidProInterface(SECRET, server.origin, private=True, deadline_s=0.1).aget_flows()
         except AbstractRequestException as error:
             return error.kind
         return None
@@ -240,7 +240,10 @@ async def test_of_a_hundred_requests_after_the_pause_the_server_sees_one_until_i
 
     monkeypatch.setattr(transport, "breaker", breaker := Breaker(clock))
     async with serve(slow) as server:
-        apis = [RapidProAPI(f"token-{number}", server.origin, tenant=f"user {number}") for number in range(100)]
+        apis = [
+            RapidProAPI(f"token-{number}", server.origin, private=True, tenant=f"user {number}")
+            for number in range(100)
+        ]
         show(breaker, *[Verdict.NO_CONNECTION] * THRESHOLD, origin=server.origin)
         assert [await ask(api) for api in apis] == [Kind.PAUSED] * 100
         assert server.connections == 0
@@ -265,8 +268,8 @@ async def test_server_that_breaks_for_one_workspace_serves_the_others_and_sees_n
             await writer.drain()
 
     async with serve(behave) as server:
-        kinds = [await ask(RapidProAPI(broken, server.origin, tenant="one")) for _ in range(THRESHOLD)]
-        assert await ask(RapidProAPI(SECRET, server.origin, tenant="two")) is None
+        kinds = [await ask(RapidProAPI(broken, server.origin, private=True, tenant="one")) for _ in range(THRESHOLD)]
+        assert await ask(RapidProAPI(SECRET, server.origin, private=True, tenant="two")) is None
         assert kinds[0] is None, "a 500 is an answer to the raw client"
         assert kinds[-1] is Kind.PAUSED
         assert sum(broken in head for head in server.heads) == THRESHOLD

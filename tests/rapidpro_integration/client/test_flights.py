@@ -137,8 +137,8 @@ async def test_same_list_asked_at_once_goes_out_once_and_other_tenants_ask_for_t
             await writer.drain()
 
     async with serve(slow) as server:
-        mine = [RapidProInterface(SECRET, server.origin, tenant="user 1").aget_flows() for _ in range(20)]
-        theirs = RapidProInterface(SECRET, server.origin, tenant="user 2").aget_flows()
+        mine = [RapidProInterface(SECRET, server.origin, private=True, tenant="user 1").aget_flows() for _ in range(20)]
+        theirs = RapidProInterface(SECRET, server.origin, private=True, tenant="user 2").aget_flows()
         lists = await asyncio.gather(*mine, theirs)
     assert len(server.heads) == 2
     assert {flow.name for rows in lists for flow in rows} == {"Registration"}

@@ -65,7 +65,7 @@ def no_resource_left_open() -> Iterator[None]:
 
 def ask(origin: str) -> int:
     async def go() -> int:
-        api = RapidProAPI(SECRET, origin)
+        api = RapidProAPI(SECRET, origin, private=True)
         return [(await api.get_connection_status()).status_code for _ in range(3)][-1]
 
     return asyncio.run(go())
@@ -74,8 +74,8 @@ def ask(origin: str) -> int:
 async def test_one_pool_a_loop_and_origin() -> None:
     state = await pools.here()
     assert state is await pools.here()
-    assert state.wire("https://one.example") is state.wire("https://one.example")
-    assert state.wire("https://one.example") is not state.wire("https://two.example")
+    assert state.wire(pools.Server("https://one.example")) is state.wire(pools.Server("https://one.example"))
+    assert state.wire(pools.Server("https://one.example")) is not state.wire(pools.Server("https://two.example"))
 
 
 @pytest.mark.parametrize("runner", [asyncio.run, lambda coroutine: async_to_sync(lambda: coroutine)()])
@@ -84,7 +84,7 @@ def test_pools_are_closed_with_their_loop_and_the_loop_is_let_go(runner: Callabl
 
     async def go(origin: str) -> None:
         loops.append(weakref.ref(asyncio.get_running_loop()))
-        await RapidProAPI(SECRET, origin).get_connection_status()
+        await RapidProAPI(SECRET, origin, private=True).get_connection_status()
 
     before = len(pools._states)
     with served() as server, no_resource_left_open():
@@ -109,7 +109,7 @@ def test_each_thread_and_loop_has_connections_of_its_own() -> None:
 async def test_plain_calls_work_from_many_threads_of_a_running_site() -> None:
     body = page({"uuid": "8b2c1c30-45b7-4fe2-bff8-12c78de3807e", "name": "Registration"})
     async with serve(always(answer(body))) as server:
-        interface = RapidProInterface(SECRET, server.origin)
+        interface = RapidProInterface(SECRET, server.origin, private=True)
         lists = await asyncio.gather(*[asyncio.to_thread(interface.get_flows) for _ in range(8)])
     assert [rows[0].name for rows in lists] == ["Registration"] * 8
 
@@ -122,7 +122,7 @@ import asyncio, gc, os, sys
 from rapidpro_integration.client import RapidProAPI
 
 async def ask():
-    return (await RapidProAPI("secret-token", sys.argv[1]).get_connection_status()).status_code
+    return (await RapidProAPI("secret-token", sys.argv[1], private=True).get_connection_status()).status_code
 
 loop = asyncio.new_event_loop()
 assert loop.run_until_complete(ask()) == 200
@@ -153,7 +153,7 @@ loop.close()
 
 async def test_pools_can_be_closed_early_and_are_made_anew() -> None:
     async with serve(always(answer(b"{}"))) as server:
-        api = RapidProAPI(SECRET, server.origin)
+        api = RapidProAPI(SECRET, server.origin, private=True)
         await api.get_connection_status()
         await pools.aclose()
         await pools.aclose()
@@ -176,7 +176,7 @@ def test_tls_connection_is_closed_with_a_goodbye(loop_factory: Callable[[], asyn
 
     async def go() -> None:
         async with serve(behave, tls=tls.context("good")) as server:
-            await RapidProAPI(SECRET, server.origin).get_connection_status()
+            await RapidProAPI(SECRET, server.origin, private=True).get_connection_status()
             started = time.monotonic()
             await pools.aclose()
             assert time.monotonic() - started < wire.GOODBYE_S
@@ -195,8 +195,8 @@ async def test_servers_that_answer_no_goodbye_are_cut_off_side_by_side() -> None
         state, transports = await pools.here(), list[Any]()
         for server in servers:
             with tls.trusting():
-                await RapidProAPI(SECRET, server.origin).get_connection_status()
-            [connections] = state.wire(server.origin)._connector._conns.values()  # type: ignore[attr-defined]
+                await RapidProAPI(SECRET, server.origin, private=True).get_connection_status()
+            [connections] = state.wire(pools.Server(server.origin, private=True))._connector._conns.values()  # type: ignore[attr-defined]
             transport = connections[0][0].transport
             # As from a server that hangs: what it sends is not read any more.
             transport._ssl_protocol._transport.pause_reading()
@@ -224,7 +224,7 @@ async def test_cookies_headers_and_tokens_of_one_tenant_are_in_no_other_s_reques
     async with serve(behave) as server:
 
         async def names(token: str) -> set[str]:
-            interface = RapidProInterface(token, server.origin, tenant=token)
+            interface = RapidProInterface(token, server.origin, tenant=token, private=True)
             return {flow.name for _ in range(5) for flow in await interface.aget_flows()}
 
         seen = await asyncio.gather(*map(names, tokens))

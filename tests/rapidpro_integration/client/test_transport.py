@@ -3,7 +3,6 @@
 import asyncio
 import datetime
 import gzip
-import ipaddress
 import logging
 import socket
 import ssl
@@ -164,6 +163,14 @@ async def test_gzip_is_unpacked(status: str) -> None:
     assert "Content-Encoding" not in response.headers
 
 
+@pytest.mark.parametrize("size", [65_535, 65_536, 65_537, 131_072, 131_073])
+async def test_gzip_is_unpacked_whole_at_the_edges_of_its_steps(size: int) -> None:
+    body = b'"' + b"x" * (size - 2) + b'"'
+    async with serve(always(answer(gzip.compress(body), headers="Content-Encoding: gzip\r\n"))) as server:
+        response = await RapidProAPI(SECRET, server.origin).get_connection_status()
+    assert response.content == body
+
+
 def bomb(size: int) -> bytes:
     packer = zlib.compressobj(9, wbits=31)
     megabyte = bytes(1024 * 1024)
@@ -321,7 +328,7 @@ async def test_every_exception_of_the_wire_becomes_ours(
 
 
 async def test_name_that_cannot_be_looked_up_is_unreachable() -> None:
-    assert (await failure(RapidProAPI(SECRET, f"https://{'a' * 64}.invalid"))).kind is Kind.UNREACHABLE
+    assert (await failure(RapidProAPI(SECRET, "https://no-such-host.invalid"))).kind is Kind.UNREACHABLE
 
 
 async def test_cancelled_call_stays_cancelled() -> None:
@@ -380,7 +387,7 @@ def trusted(certificate: Path) -> Iterator[None]:
 
 async def test_self_signed_server_gets_no_token(server_tls: ssl.SSLContext) -> None:
     async with serve(always(answer(b"{}")), tls=server_tls) as server:
-        error = await failure(RapidProAPI(SECRET, f"https://localhost:{server.port}"))
+        error = await failure(RapidProAPI(SECRET, f"https://localhost:{server.port}", private=True))
     assert error.kind is Kind.TLS
     assert server.heads == []
 
@@ -388,9 +395,9 @@ async def test_self_signed_server_gets_no_token(server_tls: ssl.SSLContext) -> N
 @pytest.mark.usefixtures("trusted")
 async def test_trusted_server_is_asked_by_its_own_name_only(server_tls: ssl.SSLContext) -> None:
     async with serve(always(answer(b"{}")), tls=server_tls) as server:
-        response = await RapidProAPI(SECRET, f"https://localhost:{server.port}").get_connection_status()
+        response = await RapidProAPI(SECRET, f"https://localhost:{server.port}", private=True).get_connection_status()
         assert response.status_code == 200
-        error = await failure(RapidProAPI(SECRET, f"https://{ipaddress.ip_address('127.0.0.1')}:{server.port}"))
+        error = await failure(RapidProAPI(SECRET, f"https://127.0.0.1:{server.port}", private=True))
     assert error.kind is Kind.TLS
     assert len(server.heads) == 1
 
@@ -402,7 +409,7 @@ async def test_plain_server_asked_for_tls_is_a_tls_failure() -> None:
         await writer.drain()
 
     async with serve(plain) as server:
-        error = await failure(RapidProAPI(SECRET, f"https://127.0.0.1:{server.port}"))
+        error = await failure(RapidProAPI(SECRET, f"https://127.0.0.1:{server.port}", private=True))
     assert error.kind is Kind.TLS
 
 

@@ -23,8 +23,8 @@ async def body_of(answer: httpx.Response) -> bytes:
 
 
 async def test_answer_read_to_its_end_gives_the_connection_back() -> None:
-    wire = AiohttpWire()
     async with serve(always(answer(b"{}"))) as server:
+        wire = AiohttpWire(server.origin, private=True)
         for _ in range(5):
             assert await body_of(await get(wire, server.origin)) == b"{}"
         assert server.connections == 1
@@ -41,8 +41,8 @@ async def test_answer_left_early_closes_its_connection_at_once(read: int) -> Non
         await reader.read()
         closed.set()
 
-    wire = AiohttpWire()
     async with serve(endless) as server:
+        wire = AiohttpWire(server.origin, private=True)
         response = await get(wire, server.origin)
         assert isinstance(response.stream, httpx.AsyncByteStream)
         if read:
@@ -55,8 +55,9 @@ async def test_answer_left_early_closes_its_connection_at_once(read: int) -> Non
 
 
 async def test_cancelled_request_closes_its_connection_at_once() -> None:
-    wire, hanging = AiohttpWire(), Hanging()
+    hanging = Hanging()
     async with serve(hanging) as server:
+        wire = AiohttpWire(server.origin, private=True)
         task = asyncio.create_task(get(wire, server.origin))
         await hanging.until(connected=1, seconds=5)
         task.cancel()
@@ -75,8 +76,8 @@ async def test_connection_on_which_something_came_unasked_is_not_used_again() ->
         await server.head(reader)
         pytest.fail("The connection was used again.")
 
-    wire = AiohttpWire()
     async with serve(talkative) as server:
+        wire = AiohttpWire(server.origin, private=True)
         for _ in range(3):
             assert await body_of(await get(wire, server.origin)) == b'"mine"'
             await asyncio.sleep(0.1)
@@ -90,8 +91,8 @@ async def test_connection_that_the_server_closed_while_idle_is_replaced() -> Non
         writer.write(answer(b"{}"))
         await writer.drain()
 
-    wire = AiohttpWire()
     async with serve(forgetful) as server:
+        wire = AiohttpWire(server.origin, private=True)
         for _ in range(3):
             assert await body_of(await get(wire, server.origin)) == b"{}"
             await asyncio.sleep(0.05)
@@ -100,16 +101,16 @@ async def test_connection_that_the_server_closed_while_idle_is_replaced() -> Non
 
 
 async def test_address_is_sent_as_it_is() -> None:
-    wire = AiohttpWire()
     async with serve(always(answer(b"{}"))) as server:
+        wire = AiohttpWire(server.origin, private=True)
         await body_of(await get(wire, server.origin, "/api/v2/flows.json?cursor=p%3D1%262&uuid=a%2Fb"))
         await wire.aclose()
     assert server.heads[0].startswith("GET /api/v2/flows.json?cursor=p%3D1%262&uuid=a%2Fb HTTP/1.1\r\n")
 
 
 async def test_body_comes_as_it_was_sent() -> None:
-    wire = AiohttpWire()
     async with serve(always(answer(b"\x1f\x8bnot gzip", headers="Content-Encoding: gzip\r\n"))) as server:
+        wire = AiohttpWire(server.origin, private=True)
         assert await body_of(await get(wire, server.origin)) == b"\x1f\x8bnot gzip"
         await wire.aclose()
 
@@ -123,8 +124,8 @@ async def test_hundred_requests_at_once_are_not_queued_by_the_wire() -> None:
         writer.write(answer(b"{}"))
         await writer.drain()
 
-    wire = AiohttpWire()
     async with serve(wait_for_all) as server, asyncio.timeout(10):
+        wire = AiohttpWire(server.origin, private=True)
         bodies = await asyncio.gather(
             *[body_of(await_one) for await_one in await asyncio.gather(*[get(wire, server.origin) for _ in range(100)])]
         )

@@ -1,0 +1,103 @@
+"""`manage.py tokens rotate | doctor | retire`: look after what is sealed, without showing any of it.
+
+Exit codes: 0 all is well; 1 rows or keys that need somebody, named above; 2 a wrong command line; 3 (rotate only)
+something still seals with an older key; 130 stopped by Ctrl-C.
+"""
+
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from rapidpro_integration import canaries, rotation, stores, vault
+from rapidpro_integration.progress import Progress
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError("must be a number of 1 or more")
+    return int(text)
+
+
+class Command(BaseCommand):
+    """Work on everything that is sealed: the tokens and the secrets of second factors."""
+
+    help = "Look after the sealed tokens and second factors: rotate their keys, find broken rows, retire a key."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the subcommands."""
+        subcommands = parser.add_subparsers(dest="subcommand", required=True, metavar="<subcommand>")
+
+        def add(name: str, run: Callable[..., None], text: str) -> ArgumentParser:
+            subparser: ArgumentParser = subcommands.add_parser(name, help=text, description=text)
+            subparser.set_defaults(run=run)
+            return subparser
+
+        rotate = add("rotate", self.rotate, "Seal every row with the first key; may be stopped and run again.")
+        rotate.add_argument("--batch", type=_positive, default=100, metavar="N", help="rows a transaction (100)")
+        rotate.add_argument("--dry-run", action="store_true", help="only say what would be done")
+        add("doctor", self.doctor, "Open every row, count them by key and name those that do not open.")
+        retire = add("retire", self.retire, "Note that a key is never to seal again; refused while a row needs it.")
+        retire.add_argument("key_id", metavar="<key id>")
+
+    def handle(self, *args: Any, run: Callable[..., None], **options: Any) -> None:
+        """Run the subcommand; what the vault refuses is one sentence."""
+        try:
+            run(**options)
+        except vault.VaultError as error:
+            raise CommandError(str(error)) from None
+
+    def rotate(self, *, batch: int, dry_run: bool, **options: Any) -> None:
+        """Move every row to the first key, and say that nothing needs another one only when that is so."""
+        key_id, total = vault.ring().sealing_key_id, rotation.rows_to_move()
+        if dry_run:
+            stuck = rotation.preview()
+            self.stdout.write(f"{total - len(stuck):,} rows would be sealed with the key {key_id!r}.")
+            self._name(stuck, "cannot be moved")
+            return
+        progress = Progress(self.stdout, total)
+        try:
+            done = rotation.rotate(batch=batch, on_progress=progress)
+        except KeyboardInterrupt:
+            progress.end()
+            raise CommandError("Stopped. Run it again to go on.", returncode=130) from None
+        progress.end()
+        self.stdout.write(f"{done.moved:,} rows were sealed with the key {key_id!r}.")
+        self._name(done.stuck, "cannot be moved")
+        if not done.is_done:
+            raise CommandError(
+                f"{done.appeared + done.left:,} rows came under an older key while this ran: a process that was"
+                " started with the old order of the keys still runs. Restart it, then rotate again.",
+                returncode=3,
+            )
+        self.stdout.write("No row needs an older key any more.")
+
+    def doctor(self, **options: Any) -> None:
+        """Open every row and print numbers and ids, nothing that is sealed."""
+        first = vault.ring().sealing_key_id
+        for key_id, rows in sorted(stores.count_by_key().items()):
+            self.stdout.write(f"key {key_id}: {rows:,} rows{' (seals what is new)' if key_id == first else ''}")
+        found = canaries.problems()
+        for problem in found:
+            self.stderr.write(str(problem))
+        broken = [stuck for store in stores.STORES for stuck in rotation.locked_rows(store, store.rows())]
+        self._name(broken, "do not open")
+        if found:
+            raise CommandError("Every row opens, but the keys need somebody.")
+        self.stdout.write("Every row opens.")
+
+    def retire(self, *, key_id: str, **options: Any) -> None:
+        """Retire the key for good."""
+        canaries.retire(key_id)
+        self.stdout.write(
+            f"The key {key_id!r} is retired. Take it out of the settings and restart; keep its copy as long as you"
+            " keep a backup of the database from before."
+        )
+
+    def _name(self, rows: list[rotation.StuckRow], fact: str) -> None:
+        """Print each row by its id and end with an error, if there are any."""
+        for row in rows:
+            self.stderr.write(str(row))
+        if rows:
+            raise CommandError(f"{len(rows):,} rows {fact}; they are named above. Nothing of them was changed.")
