@@ -16,6 +16,7 @@ from django.conf import settings
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.cache.backends.redis import RedisCache
 
+from config.cache import FallbackRedisCache
 from rapidpro_integration import waits
 from rapidpro_integration.client import RapidProAPI
 from rapidpro_integration.client.quota import Quota
@@ -170,6 +171,19 @@ async def test_redis_that_is_gone_or_silent_holds_nobody_up(fault: str, caplog: 
         store._threads.shutdown(wait=True, cancel_futures=True)
 
 
+@pytest.mark.parametrize("fault", ["gone", "silent"])
+async def test_site_s_own_cache_holds_nobody_up_either(fault: str, caplog: pytest.LogCaptureFixture) -> None:
+    with silent_port() as silent:
+        port = silent if fault == "silent" else closed_port()
+        store = CacheWaits(FallbackRedisCache(f"redis://127.0.0.1:{port}/0", {}))
+        started = time.monotonic()
+        assert await asyncio.gather(*[store.aget(f"key {number}") for number in range(100)]) == [None] * 100
+        assert time.monotonic() - started < ANSWER_S + 0.25
+        store._threads.shutdown(wait=True, cancel_futures=True)
+    loggers = {record.name for record in caplog.records if record.levelno >= logging.WARNING}
+    assert loggers & {"config.cache", "rapidpro_integration.waits"}, "never swallowed in silence"
+
+
 @needs_redis
 async def test_redis_that_comes_back_is_used_again(key: str) -> None:
     now = [1000.0]
@@ -196,3 +210,4 @@ def test_memory_is_no_store_and_redis_is_one(monkeypatch: pytest.MonkeyPatch) ->
 
     assert shared(LocMemCache("tests", {})) is None
     assert isinstance(shared(redis_cache()), CacheWaits)
+    assert isinstance(shared(FallbackRedisCache(LOCATION, {})), CacheWaits)
