@@ -1,4 +1,4 @@
-"""The start of the application: it refuses to run without a usable key ring or with a server that is none."""
+"""The start of the application: none without usable keys and servers; and what the client needs of the site."""
 
 from typing import Any
 
@@ -60,3 +60,12 @@ class RapidProIntegrationConfig(AppConfig):
         if problem:
             raise ImproperlyConfigured(problem)
         post_migrate.connect(_seed_servers, sender=self)
+        self._equip_client()
+
+    def _equip_client(self) -> None:
+        from config import lifespan
+        from rapidpro_integration import waits
+        from rapidpro_integration.client import pools, transport
+
+        transport.quota.store = waits.shared_store()
+        lifespan.at_shutdown(pools.aclose)

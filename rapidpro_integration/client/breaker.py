@@ -21,6 +21,7 @@ THRESHOLD = 8
 FORGET_S = 60.0
 FIRST_PAUSE_S = 5.0
 MAX_PAUSE_S = 60.0
+KEPT_AT_MOST = 10_000
 _EVERYBODY = ""
 
 
@@ -90,6 +91,7 @@ class Breaker:
                 for who in (_EVERYBODY, ticket.token):
                     self._circuits.pop((ticket.origin, who), None)
             elif verdict is not Verdict.NOTHING:
+                self._make_room()
                 for who in (_EVERYBODY, ticket.token):
                     self._fail(self._circuits.setdefault((ticket.origin, who), _Circuit()), ticket, who, verdict)
 
@@ -106,6 +108,15 @@ class Breaker:
         if trips or circuit in ticket.probes:
             circuit.pause_s = min(circuit.pause_s * 2 or FIRST_PAUSE_S, MAX_PAUSE_S)
             circuit.open_until = now + circuit.pause_s
+
+    def _make_room(self) -> None:
+        """Let the half go that failed longest ago: tokens that failed and were never used again stay otherwise."""
+        if len(self._circuits) > KEPT_AT_MOST - 2:
+            by_age = sorted(self._circuits.items(), key=lambda item: item[1].failed_at)
+            self._circuits = dict(by_age[len(by_age) // 2 :])
+
+    def __len__(self) -> int:
+        return len(self._circuits)
 
     def is_paused(self, origin: str, token: str = _EVERYBODY) -> bool:
         """Say whether requests with `token`, or everybody's, are held back until a probe succeeds."""

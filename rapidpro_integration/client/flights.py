@@ -30,8 +30,7 @@ class Flights:
         The result is shared and must not be changed. Raises what the work raises, as an exception of one's own.
         """
         found = self._flights.get(key)
-        flight: _Flight[T] = found or _Flight(asyncio.get_running_loop().create_task(start()))
-        self._flights[key] = flight
+        flight: _Flight[T] = found or self._begin(key, start)
         flight.passengers += 1
         try:
             await asyncio.wait([flight.task])
@@ -44,8 +43,20 @@ class Flights:
                 flight.task.cancel()
         return _outcome(flight.task)
 
+    def _begin[T](self, key: Hashable, start: Callable[[], Coroutine[Any, Any, T]]) -> _Flight[T]:
+        task = asyncio.get_running_loop().create_task(start())
+        task.add_done_callback(_take_notice)
+        flight = self._flights[key] = _Flight(task)
+        return flight
+
     def __len__(self) -> int:
         return len(self._flights)
+
+
+def _take_notice(task: asyncio.Task[Any]) -> None:
+    """Look at a failure that may have no reader: all have left, and asyncio would log it as one that nobody saw."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _outcome[T](task: asyncio.Task[T]) -> T:

@@ -68,9 +68,12 @@ class LoopState:
         try:
             yield
         finally:
+            # The state leads to its loop: kept in the table, it would keep both for ever.
+            _states.pop(asyncio.get_running_loop(), None)
+            self._lifetime = None
             wires, self._wires = self._wires, {}
-            for wire in wires.values():
-                await wire.aclose()
+            # Side by side: each may have to wait for a server's goodbye.
+            await asyncio.gather(*[wire.aclose() for wire in wires.values()])
 
     async def aclose(self) -> None:
         """Close the pools now."""

@@ -4,6 +4,7 @@ Waits are kept in this process and, through a store, in all others: the site put
 is gone or slow is the store's affair: it answers None then. Source: ../shared/rapidpro-api.md, section 7.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -35,34 +36,45 @@ class Quota:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._lock = threading.Lock()
         self._until: dict[str, float] = {}
         self._asked: dict[str, float] = {}
         self.store: WaitStore | None = None
 
-    async def await_s(self, key: str) -> float:
-        """Return the seconds that requests of this workspace and scope should still wait; 0 if they may go."""
+    async def await_s(self, key: str, *, shared: bool = True) -> float:
+        """Return the seconds that requests of this workspace and scope should still wait; 0 if they may go.
+
+        `shared` says that the key means the same in every process; else nobody but this one is asked or told.
+        """
         now = self._clock()
         if self._until and (left_s := self._until.get(key, 0.0) - now) > 0:
             return left_s
-        if self.store is None or self._asked.get(key, -_ASK_EVERY_S) > now - _ASK_EVERY_S:
+        if not shared or self.store is None or self._asked.get(key, -_ASK_EVERY_S) > now - _ASK_EVERY_S:
             return 0.0
         if len(self._asked) > _KEPT_AT_MOST:
             self._asked.clear()
         self._asked[key] = now
         shared_s = await self.store.aget(key) or 0.0
         if shared_s > 0:
-            self._until[key] = now + shared_s
+            self._keep(key, now + shared_s)
         return max(shared_s, 0.0)
 
-    async def anote(self, key: str, retry_after_s: int | None) -> None:
+    async def anote(self, key: str, retry_after_s: int | None, *, shared: bool = True) -> None:
         """Keep what a 429 asks for: 0 seconds is no wait, none named is UNNAMED_WAIT_S."""
         wait_s = UNNAMED_WAIT_S if retry_after_s is None else retry_after_s
         if not wait_s:
             return
-        now = self._clock()
-        self._until = {known: until for known, until in self._until.items() if until > now} | {key: now + wait_s}
-        if self.store is not None:
+        self._keep(key, self._clock() + wait_s)
+        if shared and self.store is not None:
             await self.store.aset(key, wait_s)
+
+    def _keep(self, key: str, until: float) -> None:
+        now = self._clock()
+        with self._lock:
+            self._until = {known: end for known, end in self._until.items() if end > now} | {key: until}
+
+    def __len__(self) -> int:
+        return len(self._until) + len(self._asked)
 
     def reset(self) -> None:
         """Forget the waits of this process."""

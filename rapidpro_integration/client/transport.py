@@ -36,8 +36,8 @@ CONNECT_S = 3.0
 READ_S = 8.0
 REQUEST_DEADLINE_S = 15.0
 MAX_BODY_BYTES = 8 * 1024 * 1024
-# Less time than this, and another try could not succeed.
-_SHORTEST_TRY_S = 0.5
+# Less time than this, and another try could not succeed: stamina's own wait takes up to 0.7 of it.
+_SHORTEST_TRY_S = 1.0
 USER_AGENT = "rapidpro-console/0.1"
 
 #: What this process knows of servers and workspaces, shared by its threads and loops.
@@ -125,17 +125,21 @@ class Transport:
 
     async def _again(self, path: str, url: httpx.URL, failure: "_Failure") -> Answer:
         """Try again, as stamina says; the first try was made without it, since most succeed. Raises _Failure."""
-        first: _Failure | None = failure
+        tries = 0
 
         async def attempt() -> Answer:
-            nonlocal first
-            if first is not None:
-                known, first = first, None
-                raise known
+            nonlocal tries
+            tries += 1
+            if tries == 1:
+                raise failure
             return await self._attempt(path, url)
 
+        def whether_again(caught: Exception) -> bool | float:
+            # stamina asks after the last try too, which must not cost the budget one.
+            return tries < retries.ATTEMPTS and self._whether_again(caught)
+
         caller = stamina.AsyncRetryingCaller(attempts=retries.ATTEMPTS, timeout=None, wait_max=2.0, wait_jitter=0.5)
-        return await caller(self._whether_again, attempt)
+        return await caller(whether_again, attempt)
 
     def _whether_again(self, caught: Exception) -> bool | float:
         if not isinstance(caught, _Failure) or not caught.is_fleeting:
@@ -150,7 +154,7 @@ class Transport:
 
     async def _attempt(self, path: str, url: httpx.URL) -> Answer:
         """Return an answer that needs no other try. Raises _Failure."""
-        if (wait_s := await quota.await_s(self._quota_key(path))) > 0:
+        if (wait_s := await quota.await_s(self._quota_key(path), shared=bool(self._caller.workspace))) > 0:
             raise _Failure(errors.RateLimitedException(status_code=429, retry_after_s=math.ceil(wait_s)))
         state = await here()
         held_back: AbstractRequestException | None = None
@@ -166,7 +170,7 @@ class Transport:
         error = error_for_response(answer.status_code, answer.headers, answer.content, credential=self._credential)
         assert error is not None  # noqa: S101  # narrows the type: the status is no success
         if answer.status_code == 429:
-            await quota.anote(self._quota_key(path), error.retry_after_s)
+            await quota.anote(self._quota_key(path), error.retry_after_s, shared=bool(self._caller.workspace))
         raise _Failure(error, answer, is_fleeting=True)
 
     def _quota_key(self, path: str) -> str:
@@ -189,11 +193,15 @@ class Transport:
     async def _timed(self, wire: httpx.AsyncBaseTransport, path: str, url: httpx.URL) -> Answer:
         started, progress = time.monotonic(), _Progress()
         failure: _Failure | None = None
+        allowed_s = min(REQUEST_DEADLINE_S, self.budget.seconds_left)
         try:
-            async with asyncio.timeout(min(REQUEST_DEADLINE_S, self.budget.seconds_left)):
+            async with asyncio.timeout(allowed_s) as limit:
                 answer, body = await self._exchange(wire, url, progress)
         except _WIRE_ERRORS as caught:
             failure = _failure_of(caught, progress.status)
+            if limit.expired() and allowed_s < CONNECT_S:
+                # A caller in such a hurry says nothing of the server.
+                failure.verdict = Verdict.NOTHING
         duration_ms = round((time.monotonic() - started) * 1000)
         if failure is None:
             self._learn(answer.headers)

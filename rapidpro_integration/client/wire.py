@@ -4,6 +4,7 @@ Nothing comes from the environment (proxies, netrc), no cookie is kept, no redir
 Exceptions are aiohttp's own, which tell apart what httpx-aiohttp 0.2.0 reports as one.
 """
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from functools import lru_cache
@@ -18,6 +19,8 @@ from rapidpro_integration.client.origins import parse_origin
 from rapidpro_integration.client.resolving import Resolver, require_allowed
 
 KEEP_ALIVE_S = 15.0
+# How long a server has to answer a goodbye.
+GOODBYE_S = 0.5
 # Two pages: a smaller buffer pauses the connection, and wakes the reader, more often.
 _READ_BUFFER_BYTES = 256 * 1024
 # A server that speaks first on every new connection is taken as it is.
@@ -61,10 +64,11 @@ class AiohttpWire(httpx.AsyncBaseTransport):
         parsed = parse_origin(origin)
         self._literal = "" if parsed.address is None else parsed.host
         self._private = private
+        self._connector = _Connector(
+            ssl=tls_context(), limit=0, keepalive_timeout=KEEP_ALIVE_S, resolver=Resolver(private=private)
+        )
         self._session = aiohttp.ClientSession(
-            connector=_Connector(
-                ssl=tls_context(), limit=0, keepalive_timeout=KEEP_ALIVE_S, resolver=Resolver(private=private)
-            ),
+            connector=self._connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             auto_decompress=False,
@@ -87,7 +91,13 @@ class AiohttpWire(httpx.AsyncBaseTransport):
         return httpx.Response(answer.status, headers=answer.raw_headers, stream=_Body(answer))
 
     async def aclose(self) -> None:
-        """Close all connections."""
+        """Close all connections: kept ones with a goodbye, which aiohttp leaves out of TLS, within GOODBYE_S."""
+        kept = [protocol for held in self._connector._conns.values() for protocol, _ in held]
+        for protocol in kept:
+            if protocol.transport is not None:
+                protocol.transport.close()
+        if partings := [parting for protocol in kept if (parting := protocol.closed) is not None]:
+            await asyncio.wait(partings, timeout=GOODBYE_S)
         await self._session.close()
 
 

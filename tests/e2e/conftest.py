@@ -1,17 +1,15 @@
 """A running site and a real browser: `make e2e`. Nothing of Django's is imported into this process's event loop."""
 
-import base64
 import os
-import secrets
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, sync_playwright
+
+from tests.served import environment, free_port, wait_for
 
 ROOT = Path(__file__).parent.parent.parent
 SCREENSHOTS = Path(__file__).parent / "screenshots"
@@ -34,13 +32,6 @@ LOOKS = {
 }
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.fixture(scope="session")
 def site_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of the served site's database and log."""
@@ -51,26 +42,17 @@ def site_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def base_url(site_folder: Path) -> Iterator[str]:
     """Serve a demo site of its own, as `make run` does, and return its origin."""
     folder = site_folder
-    port, sandbox_port = _free_port(), _free_port()
-    environment = os.environ | {
-        "ENV_FILE": "",
-        "DJANGO_SETTINGS_MODULE": "config.settings",
-        "DEBUG": "true",
-        "SECRET_KEY": secrets.token_urlsafe(64),
-        "TOKEN_KEYS": "k1:" + base64.b64encode(secrets.token_bytes(32)).decode(),
-        "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
-        "CACHE_URL": "locmemcache://e2e",
-        "STAFF_MFA_REQUIRED": "false",
-        "LOG_FILE": str(folder / "console.log"),
-        "SANDBOX_ORIGIN": f"http://127.0.0.1:{sandbox_port}",
-    }
+    port, sandbox_port = free_port(), free_port()
+    variables = environment(
+        folder, LOG_FILE=str(folder / "console.log"), SANDBOX_ORIGIN=f"http://127.0.0.1:{sandbox_port}"
+    )
     manage = [sys.executable, str(ROOT / "manage.py")]
     for command in (["migrate", "--verbosity", "0"], ["load_demo"]):
-        subprocess.run([*manage, *command], env=environment, cwd=ROOT, check=True, capture_output=True, timeout=60)
+        subprocess.run([*manage, *command], env=variables, cwd=ROOT, check=True, capture_output=True, timeout=60)
     serve = [*manage, "serve", "--port", str(port), "--sandbox-port", str(sandbox_port)]
-    with subprocess.Popen(serve, env=environment, cwd=ROOT) as site:
+    with subprocess.Popen(serve, env=variables, cwd=ROOT) as site:
         try:
-            _wait_for(port, site)
+            wait_for(port, site)
             yield f"http://127.0.0.1:{port}"
         finally:
             site.terminate()
@@ -78,16 +60,6 @@ def base_url(site_folder: Path) -> Iterator[str]:
     log = (folder / "console.log").read_text("utf-8")
     assert "Traceback" not in log, log
     assert "ERROR" not in log, log
-
-
-def _wait_for(port: int, site: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and site.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    pytest.fail("The site did not start.")
 
 
 @pytest.fixture(scope="session")

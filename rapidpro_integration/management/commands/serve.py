@@ -21,6 +21,9 @@ from django.db import DEFAULT_DB_ALIAS
 HOST = "127.0.0.1"
 _START_S = 30.0
 _STOP_S = 10.0
+# How long requests under way may still take, less than a server that hangs would.
+_GRACE_S = 5
+_QUIET = ["--log-level", "warning", "--no-server-header", "--no-proxy-headers"]
 _PR_SET_PDEATHSIG = 1
 
 
@@ -72,7 +75,7 @@ class Command(BaseCommand):
         web = [sys.executable, "-m", "uvicorn", "config.asgi:application", "--host", HOST, "--port", str(port)]
         commands = {
             "sandbox": [*manage, "rapidpro_sandbox", "--port", str(sandbox_port), "--quiet"],
-            "site": [*web, "--lifespan", "off", "--log-level", "warning", "--no-server-header", "--no-proxy-headers"],
+            "site": [*web, *_QUIET, "--lifespan", "on", "--timeout-graceful-shutdown", str(_GRACE_S)],
         }
         environment = os.environ | {"SANDBOX_ORIGIN": f"http://{HOST}:{sandbox_port}"}
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -77,6 +78,30 @@ def always(reply: bytes) -> Behaviour:
             await writer.drain()
 
     return behave
+
+
+class Hanging:
+    """A server that takes requests and says nothing, and knows how many of them are still connected."""
+
+    def __init__(self) -> None:
+        self.connected = self.taken = 0
+
+    async def __call__(self, server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await server.head(reader)
+        self.connected += 1
+        self.taken += 1
+        try:
+            await reader.read()
+        finally:
+            self.connected -= 1
+
+    async def until(self, *, connected: int, seconds: float) -> float:
+        """Return the seconds until exactly so many are connected. Raises TimeoutError."""
+        started = time.monotonic()
+        async with asyncio.timeout(seconds):
+            while self.connected != connected:  # noqa: ASYNC110  # in seconds, since that is what is measured
+                await asyncio.sleep(0.005)
+        return time.monotonic() - started
 
 
 def page(*rows: Any, following: str | None = None) -> bytes:

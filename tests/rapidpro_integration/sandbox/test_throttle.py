@@ -3,19 +3,12 @@ import pytest
 from rapidpro_integration.sandbox.app import create_app
 from rapidpro_integration.sandbox.errors import Throttled
 from rapidpro_integration.sandbox.throttle import Rate, Throttle
+from tests.clock import Clock
 from tests.rapidpro_integration.sandbox.conftest import Ask
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def test_the_window_slides() -> None:
-    clock = Clock()
+    clock = Clock(0)
     throttle = Throttle(clock, {"v2": "2/minute"})
     throttle.count("a", "v2")
     clock.now = 50
@@ -34,7 +27,7 @@ def test_the_window_slides() -> None:
 
 
 def test_throttled_requests_do_not_lengthen_the_wait() -> None:
-    clock = Clock()
+    clock = Clock(0)
     throttle = Throttle(clock, {"v2": "1/minute"})
     throttle.count("a", "v2")
 
@@ -48,7 +41,7 @@ def test_throttled_requests_do_not_lengthen_the_wait() -> None:
 
 
 def test_each_workspace_and_scope_has_its_own_count() -> None:
-    throttle = Throttle(Clock(), dict.fromkeys(("v2", "v2.runs"), "1/hour"))
+    throttle = Throttle(Clock(0), dict.fromkeys(("v2", "v2.runs"), "1/hour"))
 
     throttle.count("a", "v2")
     throttle.count("b", "v2")
@@ -58,7 +51,7 @@ def test_each_workspace_and_scope_has_its_own_count() -> None:
 
 
 def test_a_rate_of_none_never_throttles() -> None:
-    throttle = Throttle(Clock(), {"v2": "none"})
+    throttle = Throttle(Clock(0), {"v2": "none"})
 
     for _ in range(5000):
         throttle.count("a", "v2")
@@ -76,7 +69,7 @@ def test_days_and_seconds_are_rates_too() -> None:
 
 
 async def test_two_tokens_of_one_workspace_share_its_count(ask: Ask) -> None:
-    app = create_app(rates={"v2": "2/minute"}, clock=Clock())
+    app = create_app(rates={"v2": "2/minute"}, clock=Clock(0))
 
     statuses = [
         (await ask("flows.json", token, app)).status_code for token in ("clinics", "spare", "clinics", "districts")
@@ -86,7 +79,7 @@ async def test_two_tokens_of_one_workspace_share_its_count(ask: Ask) -> None:
 
 
 async def test_refusals_are_not_counted_and_errors_are(ask: Ask) -> None:
-    app = create_app(rates={"v2": "2/minute"}, clock=Clock())
+    app = create_app(rates={"v2": "2/minute"}, clock=Clock(0))
 
     statuses = [
         (await ask(path, token, app)).status_code

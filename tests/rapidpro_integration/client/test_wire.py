@@ -1,0 +1,133 @@
+"""What the wire does with connections: which are kept, which are not, and when they are given up."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from rapidpro_integration.client.wire import AiohttpWire
+from tests.rapidpro_integration.client.loopback import Hanging, Server, always, answer, serve
+
+
+async def get(wire: AiohttpWire, origin: str, path: str = "/") -> httpx.Response:
+    request = httpx.Request("GET", origin + path, extensions={"timeout": {"connect": 3.0, "read": 3.0}})
+    return await wire.handle_async_request(request)
+
+
+async def body_of(answer: httpx.Response) -> bytes:
+    assert isinstance(answer.stream, httpx.AsyncByteStream)
+    try:
+        return b"".join([chunk async for chunk in answer.stream])
+    finally:
+        await answer.aclose()
+
+
+async def test_answer_read_to_its_end_gives_the_connection_back() -> None:
+    async with serve(always(answer(b"{}"))) as server:
+        wire = AiohttpWire(server.origin, private=True)
+        for _ in range(5):
+            assert await body_of(await get(wire, server.origin)) == b"{}"
+        assert server.connections == 1
+        await wire.aclose()
+
+
+@pytest.mark.parametrize("read", [0, 1])
+async def test_answer_left_early_closes_its_connection_at_once(read: int) -> None:
+    closed = asyncio.Event()
+
+    async def endless(server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await server.head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nx")
+        await reader.read()
+        closed.set()
+
+    async with serve(endless) as server:
+        wire = AiohttpWire(server.origin, private=True)
+        response = await get(wire, server.origin)
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        if read:
+            async for _ in response.stream:
+                break
+        await response.aclose()
+        async with asyncio.timeout(1):
+            await closed.wait()
+        await wire.aclose()
+
+
+async def test_cancelled_request_closes_its_connection_at_once() -> None:
+    hanging = Hanging()
+    async with serve(hanging) as server:
+        wire = AiohttpWire(server.origin, private=True)
+        task = asyncio.create_task(get(wire, server.origin))
+        await hanging.until(connected=1, seconds=5)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await hanging.until(connected=0, seconds=5) < 1
+        await wire.aclose()
+
+
+async def test_connection_on_which_something_came_unasked_is_not_used_again() -> None:
+    async def talkative(server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await server.head(reader)
+        writer.write(answer(b'"mine"'))
+        await asyncio.sleep(0.05)
+        writer.write(answer(b'"of somebody else"'))
+        await server.head(reader)
+        pytest.fail("The connection was used again.")
+
+    async with serve(talkative) as server:
+        wire = AiohttpWire(server.origin, private=True)
+        for _ in range(3):
+            assert await body_of(await get(wire, server.origin)) == b'"mine"'
+            await asyncio.sleep(0.1)
+        assert server.connections == 3
+        await wire.aclose()
+
+
+async def test_connection_that_the_server_closed_while_idle_is_replaced() -> None:
+    async def forgetful(server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await server.head(reader)
+        writer.write(answer(b"{}"))
+        await writer.drain()
+
+    async with serve(forgetful) as server:
+        wire = AiohttpWire(server.origin, private=True)
+        for _ in range(3):
+            assert await body_of(await get(wire, server.origin)) == b"{}"
+            await asyncio.sleep(0.05)
+        assert server.connections == 3
+        await wire.aclose()
+
+
+async def test_address_is_sent_as_it_is() -> None:
+    async with serve(always(answer(b"{}"))) as server:
+        wire = AiohttpWire(server.origin, private=True)
+        await body_of(await get(wire, server.origin, "/api/v2/flows.json?cursor=p%3D1%262&uuid=a%2Fb"))
+        await wire.aclose()
+    assert server.heads[0].startswith("GET /api/v2/flows.json?cursor=p%3D1%262&uuid=a%2Fb HTTP/1.1\r\n")
+
+
+async def test_body_comes_as_it_was_sent() -> None:
+    async with serve(always(answer(b"\x1f\x8bnot gzip", headers="Content-Encoding: gzip\r\n"))) as server:
+        wire = AiohttpWire(server.origin, private=True)
+        assert await body_of(await get(wire, server.origin)) == b"\x1f\x8bnot gzip"
+        await wire.aclose()
+
+
+async def test_hundred_requests_at_once_are_not_queued_by_the_wire() -> None:
+    together = asyncio.Barrier(100)
+
+    async def wait_for_all(server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await server.head(reader)
+        await together.wait()
+        writer.write(answer(b"{}"))
+        await writer.drain()
+
+    async with serve(wait_for_all) as server, asyncio.timeout(10):
+        wire = AiohttpWire(server.origin, private=True)
+        bodies = await asyncio.gather(
+            *[body_of(await_one) for await_one in await asyncio.gather(*[get(wire, server.origin) for _ in range(100)])]
+        )
+        await wire.aclose()
+    assert bodies == [b"{}"] * 100
