@@ -9,7 +9,7 @@ POSTGRES_URL ?= postgres://postgres@127.0.0.1:5432/postgres
 REDIS_URL ?= rediscache://127.0.0.1:6379/9
 COVERAGE := --cov=accounts --cov=rapidpro_integration --cov=config --cov-report=term-missing:skip-covered --cov-fail-under=95
 
-.PHONY: help run setup test check lint format types drift test-postgres e2e faults bench messages requirements shell reset-demo clean
+.PHONY: help run setup test check lint format types drift test-postgres e2e faults bulkheads bench messages requirements shell reset-demo clean
 
 help: ## List all targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
@@ -47,8 +47,11 @@ test-postgres: setup ## Run the same suite on PostgreSQL and Redis (POSTGRES_URL
 e2e: setup ## Click through the site in headless Chromium
 	@CHROMIUM="$$(bin/find-chromium)" && export CHROMIUM && $(PY) -m pytest tests/e2e
 
-faults: setup ## Test the client against a server that misbehaves in every way we know
-	@$(PY) -m pytest tests/faults -q
+faults: setup ## Ask servers that misbehave in every way, alone and through the whole site
+	@$(PY) -m pytest tests/faults
+
+bulkheads: setup ## Measure what one tenant's hanging server costs another tenant
+	@$(PY) -m tests.faults.bulkheads
 
 bench: ## Measure the client beside the other ways to do the same; writes docs/benchmarks.md (BENCH="--quick --tls")
 	@bin/setup bench

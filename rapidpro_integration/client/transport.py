@@ -118,7 +118,8 @@ class Transport:
                 try:
                     return await self._again(path, url, last)
                 except _Failure as failure:
-                    last = failure
+                    # One that was only held back says less than the failure before it.
+                    last = last if failure.error.kind in {Kind.PAUSED, Kind.BUSY} else failure
         if last.answer is not None:
             return last.answer
         raise last.error

@@ -94,7 +94,7 @@ class _Split[T: Struct]:
 
     async def fetch(self, parts: list[_Part]) -> None:
         """Ask for all parts and what follows them. The first failure ends everything that is under way."""
-        tasks, done = set[asyncio.Task[_Part | None]](), set[asyncio.Task[_Part | None]]()
+        tasks = set[asyncio.Task[_Part | None]]()
         try:
             while parts or tasks:
                 while parts and len(tasks) < self._concurrency and self._may_ask():
@@ -113,8 +113,7 @@ class _Split[T: Struct]:
             # Those that have failed besides the first are among them: nobody else would hear of it.
             for task in tasks:
                 task.cancel()
-            # Those that failed together with the first one too, or asyncio logs that nobody looked at them.
-            await asyncio.gather(*tasks, *done, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def _may_ask(self) -> bool:
         if self._pages_left < 1 or len(self.rows) > self._max_rows:

@@ -436,3 +436,13 @@ async def test_log_has_facts_and_no_secret(respx_mock: respx.MockRouter, caplog:
     ]
     for hidden in (SECRET, "2026-06-01", "header", "detail", "Token "):
         assert hidden not in caplog.text
+
+
+async def test_try_that_is_held_back_does_not_hide_the_failure_before_it(respx_mock: respx.MockRouter) -> None:
+    respx_mock.get(WORKSPACE).respond(500)
+    api = RapidProAPI(SECRET, SERVER)
+    for _ in range(2):
+        assert (await api.get_connection_status()).status_code == 500
+    # The eighth failure in a row, and so the last request before the pause.
+    assert [(await api.get_connection_status()).status_code, respx_mock.calls.call_count] == [500, 8]
+    assert (await failure(api)).kind is Kind.PAUSED
