@@ -1,7 +1,7 @@
 """A whole list, many pages at once: the window of time is split, and split again where there turns out to be more.
 
 It takes no fewer requests than page after page: a few more, and they are the workspace's. So it is for when a person
-waits. The first requests are for windows that double in width on the way back, since most of what there is is young;
+waits. The first requests are for windows that grow in width on the way back, since most of what there is is young;
 a page that has a next one is continued in as many parts as there are free places.
 Source: `before` and `after` are inclusive, to the microsecond, and a cursor keeps its meaning when a filter beside it
 changes (../shared/rapidpro-api.md, section 4).
@@ -27,8 +27,11 @@ _BEGINNING = datetime(2011, 1, 1, tzinfo=UTC)
 _CLOCKS_DIFFER = timedelta(minutes=2)
 _SHORTEST = timedelta(milliseconds=1)
 _TOGETHER_S = 0.015
-# Of fifteen years the youngest of so many windows has a quarter of an hour; narrower ones are hardly ever full.
-_MOST_DOUBLINGS = 19
+_TELLING = 20
+_BLIND = 6
+_WIDER = 1.5
+# Of fifteen years the youngest of so many windows has an hour; narrower ones are hardly ever full.
+_MOST_WINDOWS = 28
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +39,14 @@ class _Part:
     """A window, both ends inclusive, None for open ones, and where in its list to go on.
 
     `oldest` is the oldest moment seen so far of a list that goes down its window: all that is left is as old or older.
+    `seen` are the moments of the last page of any other list, youngest first: what is left may lie in time as they do.
     """
 
     after: datetime | None
     before: datetime | None
     position: dict[str, str] = field(default_factory=dict)
     oldest: datetime | None = None
+    seen: tuple[datetime, ...] = ()
 
     def params(self) -> dict[str, str]:
         bounds = {"after": dates.as_sent(self.after), "before": dates.as_sent(self.before)}
@@ -52,20 +57,35 @@ class _Part:
         return self.after or _BEGINNING, self.oldest or self.before or datetime.now(UTC)
 
     def width(self) -> timedelta:
-        first, last = self.span()
+        """Return how much time what is left may lie in: that of what was seen, if that tells."""
+        first, last = (self.seen[-1], self.seen[0]) if len(self.seen) >= _TELLING else self.span()
         return max(last - first, timedelta(0))
 
     def split(self, ways: int) -> "list[_Part]":
-        """Return what is left in at most so many parts of one width, the youngest first."""
+        """Return what is left in at most so many parts, the youngest first."""
         ways = min(ways, int(self.width() / _SHORTEST))
         if ways < 2 or not (self.oldest or _is_place_in_time(self.position)):
             return [self]
-        first, last = self.span()
-        edges = [last - (last - first) * number / ways for number in range(1, ways)]
+        edges = self._edges(ways)
+        if not edges:
+            return [self]
         # A list that goes down its window has nothing of the younger parts left: only the youngest goes on in it.
         position = {} if self.oldest else self.position
         older = [_Part(after, before, position) for after, before in zip([*edges[1:], self.after], edges, strict=True)]
         return [_Part(edges[0], self.before, self.position, self.oldest), *older]
+
+    def _edges(self, ways: int) -> list[datetime]:
+        """Return moments between the parts, youngest first: where what was seen lies thin or thick, else of one width.
+
+        What was seen are the rows that were made last, so one part in _BLIND is cut off by width alone.
+        """
+        first, last = self.span()
+        seen = [moment for moment in self.seen if first < moment < last]
+        by_width = ways - 1 if len(seen) < _TELLING else (ways - 1) // _BLIND
+        by_seen = ways - 1 - by_width
+        edges = {last - (last - first) * number / (by_width + 1) for number in range(1, by_width + 1)}
+        edges |= {seen[len(seen) * number // (by_seen + 1)] for number in range(1, by_seen + 1)}
+        return sorted((edge for edge in edges if first < edge < last), reverse=True)
 
 
 def _is_place_in_time(position: dict[str, str]) -> bool:
@@ -102,8 +122,8 @@ class _Split[T: Struct]:
                 if not tasks:
                     return
                 done, under_way = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                if under_way:
-                    # What was asked together comes back together: then there is more to share out.
+                if under_way and any(task.result() is None for task in done):
+                    # Places are free, and what was asked together comes back together: more to share out to them.
                     more, under_way = await asyncio.wait(under_way, timeout=_TOGETHER_S)
                     done |= more
                 left = [part for task in done if (part := task.result()) is not None]
@@ -138,10 +158,10 @@ class _Split[T: Struct]:
             self.rows.stopped_because = "repeated_cursor"
             return None
         self._asked.add(key)
-        oldest = None
+        moments = sorted(filter(None, map(attrgetter(self._resource.window), rows)), reverse=True)
         if self._resource.order == self._resource.window:
-            oldest = min(filter(None, map(attrgetter(self._resource.window), rows)), default=part.oldest)
-        return _Part(part.after, part.before, position, oldest)
+            return _Part(part.after, part.before, position, moments[-1] if moments else part.oldest)
+        return _Part(part.after, part.before, position, seen=tuple(moments))
 
 
 def _shared_out(parts: list[_Part], places: int) -> list[_Part]:
@@ -157,11 +177,11 @@ def _shared_out(parts: list[_Part], places: int) -> list[_Part]:
 
 
 def _first_parts(after: datetime | None, before: datetime | None, ways: int) -> list[_Part]:
-    """Return windows that together are the wanted one, each twice as wide as the next younger one."""
+    """Return windows that together are the wanted one, each _WIDER times as wide as the next younger one."""
     first, last = after or _BEGINNING, before or datetime.now(UTC)
-    ways = min(ways, _MOST_DOUBLINGS)
-    unit = (last - first) / (2**ways - 1)
-    edges = [last - unit * (2**number - 1) for number in range(1, ways)]
+    ways = min(ways, _MOST_WINDOWS)
+    unit = (last - first) / (_WIDER**ways - 1)
+    edges = [last - unit * (_WIDER**number - 1) for number in range(1, ways)]
     edges = [edge for edge in edges if first < edge < last]
     return [_Part(older, younger) for older, younger in zip([*edges, after], [before, *edges], strict=True)]
 
