@@ -28,7 +28,6 @@ _CLOCKS_DIFFER = timedelta(minutes=2)
 _SHORTEST = timedelta(milliseconds=1)
 _TOGETHER_S = 0.015
 _TELLING = 20
-_BLIND = 6
 _WIDER = 1.5
 # Of fifteen years the youngest of so many windows has an hour; narrower ones are hardly ever full.
 _MOST_WINDOWS = 28
@@ -57,8 +56,7 @@ class _Part:
         return self.after or _BEGINNING, self.oldest or self.before or datetime.now(UTC)
 
     def width(self) -> timedelta:
-        """Return how much time what is left may lie in: that of what was seen, if that tells."""
-        first, last = (self.seen[-1], self.seen[0]) if len(self.seen) >= _TELLING else self.span()
+        first, last = self.span()
         return max(last - first, timedelta(0))
 
     def split(self, ways: int) -> "list[_Part]":
@@ -75,14 +73,14 @@ class _Part:
         return [_Part(edges[0], self.before, self.position, self.oldest), *older]
 
     def _edges(self, ways: int) -> list[datetime]:
-        """Return moments between the parts, youngest first: where what was seen lies thin or thick, else of one width.
+        """Return moments between the parts, youngest first: half of them by width, half where what was seen lies thick.
 
-        What was seen are the rows that were made last, so one part in _BLIND is cut off by width alone.
+        What was seen are the rows that were made last; where those were also modified last, only the width helps.
         """
         first, last = self.span()
         seen = [moment for moment in self.seen if first < moment < last]
-        by_width = ways - 1 if len(seen) < _TELLING else (ways - 1) // _BLIND
-        by_seen = ways - 1 - by_width
+        by_seen = (ways - 1) // 2 if len(seen) >= _TELLING else 0
+        by_width = ways - 1 - by_seen
         edges = {last - (last - first) * number / (by_width + 1) for number in range(1, by_width + 1)}
         edges |= {seen[len(seen) * number // (by_seen + 1)] for number in range(1, by_seen + 1)}
         return sorted((edge for edge in edges if first < edge < last), reverse=True)
