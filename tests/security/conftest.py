@@ -1,4 +1,4 @@
-"""A database of its own for the processes of a security test."""
+"""A database of its own for the processes of a security test, and other keys."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +8,8 @@ import psycopg
 import pytest
 from django.db import connection
 from psycopg import sql
+
+from tests.rapidpro_integration.conftest import use_keys as use_keys
 
 NAME = "rapidpro_security_test"
 

@@ -8,6 +8,7 @@ site's server. Every tenth save is a second click on the one before it. Who gets
 """
 
 import argparse
+import hashlib
 import json
 import subprocess
 import sys
@@ -21,6 +22,14 @@ from tests.processes import LIMIT_S, Site, output_of
 from tests.security.rotation import OLD as KEY
 
 WORKER = ("-m", "tests.security.saves_worker")
+PEOPLE = 30
+_REPEATED_EVERY = 10
+
+
+def wanted(number: int) -> tuple[int, str]:
+    """Return person and token of a save; each tenth is a second click on the one before, in another process."""
+    first = number - 1 if number % _REPEATED_EVERY == _REPEATED_EVERY - 1 else number
+    return first % PEOPLE, hashlib.sha1(f"save {first}".encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

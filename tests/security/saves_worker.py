@@ -1,7 +1,6 @@
 """The processes beside the saves: `people`, `post`, `locked` and `verify` (see tests/security/saves.py)."""
 
 import asyncio
-import hashlib
 import json
 import sqlite3
 import sys
@@ -25,19 +24,12 @@ from rapidpro_integration import vault  # noqa: E402
 from rapidpro_integration.client import pools  # noqa: E402
 from rapidpro_integration.models import RapidProToken  # noqa: E402
 from tests.security.rotation_worker import tell  # noqa: E402
+from tests.security.saves import PEOPLE, wanted  # noqa: E402
 
 SERVER = "https://rapidpro.example"
-PEOPLE = 30
 # Whoever is told to come back does so; twenty times in vain is a failure.
 ROUNDS = 20
-REPEATED_EVERY = 10
 CSRF = "c" * 32
-
-
-def wanted(number: int) -> tuple[int, str]:
-    """Return person and token of a save; each tenth is a second click on the one before, in another process."""
-    first = number - 1 if number % REPEATED_EVERY == REPEATED_EVERY - 1 else number
-    return first % PEOPLE, hashlib.sha1(f"save {first}".encode()).hexdigest()
 
 
 def people() -> None:
