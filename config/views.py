@@ -1,13 +1,19 @@
 """Pages that belong to no application: the front page, the health check and the error pages."""
 
+import sys
+
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render, resolve_url
+from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.templatetags.static import static
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
+
+from config.busy import is_busy, retry_after_s
+from config.context_processors import site
 
 
 @login_not_required
@@ -80,8 +86,21 @@ def too_busy(request: HttpRequest, retry_after_s: int) -> HttpResponse:
     return response
 
 
+def database_busy(request: HttpRequest) -> HttpResponse:
+    """Say that the database had no room for this: nothing of the change was kept, or it would have been told."""
+    context = site(request) | {
+        "title": _("One moment, please"),
+        "advice": _("Too many people use the site at this moment. Wait a little, then try again."),
+    }
+    # Rendered without the request: who is signed in would be a question to that very database.
+    page = render_to_string("error.html", context)
+    return HttpResponse(page, status=503, headers={"Retry-After": str(retry_after_s())})
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Say that the fault is ours."""
+    """Say that the fault is ours, or that the database is busy: Django calls this while the exception is handled."""
+    if is_busy(sys.exception()):
+        return database_busy(request)
     return _error_page(
         request,
         500,

@@ -11,6 +11,7 @@ from rapidpro_integration.client import dates, errors, statuses
 from rapidpro_integration.client.api import DEFAULT_SERVER, RapidProAPI
 from rapidpro_integration.client.budgets import OPERATION_DEADLINE_S
 from rapidpro_integration.client.listing import MAX_PAGES
+from rapidpro_integration.client.origins import is_canonical
 from rapidpro_integration.client.permits import Limits
 from rapidpro_integration.reads import FlowReads, MessagingReads, PeopleReads, WorkspaceReads
 
@@ -100,6 +101,9 @@ class RapidProInterface(FlowReads, PeopleReads, MessagingReads, WorkspaceReads, 
             raise errors.TokenDisabledException
         if row.access == "closed":
             raise errors.TokenLockedException("The token's server is not open to its owner, so nothing was sent.")
+        if not is_canonical(row.server):
+            # A hand in the database, or an old dump: nothing of ours would have saved it.
+            raise errors.TokenLockedException("The token's server is no server's address, so nothing was sent.")
         try:
             secret = vault.open_token(row)
         except vault.LockedError as locked:

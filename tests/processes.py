@@ -38,6 +38,7 @@ class Site:
             [sys.executable, *command],
             cwd=ROOT,
             env=self._environment | {"TOKEN_KEYS": keys},
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

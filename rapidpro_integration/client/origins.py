@@ -88,6 +88,14 @@ def canonical_origin(text: str, *, named: bool = False) -> str:
     return str(origin)
 
 
+def is_canonical(text: str) -> bool:
+    """Return whether `text` is an origin in its canonical form, whoever has named it."""
+    try:
+        return canonical_origin(text, named=True) == text
+    except OriginError:
+        return False
+
+
 class _Malformed(Exception):
     """Says which rule a text breaks."""
 

@@ -144,6 +144,12 @@ _every: WeakSet[LookUps] = WeakSet()
 _shared = LookUps()
 
 
+def use_look_up(look_up: LookUp | None) -> None:
+    """Have resolvers to come ask `look_up`, for tests that play the DNS; None: the system's own."""
+    global _shared  # one seam for the process
+    _shared = LookUps(look_up or system_look_up)
+
+
 def _forget_in_child() -> None:
     for look_ups in _every:
         look_ups._forget()
