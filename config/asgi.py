@@ -2,11 +2,13 @@
 
 import os
 
-from django.core.asgi import get_asgi_application
-
-from config.start import refuse_unfit_database
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+django.setup(set_prefix=False)
 
-application = get_asgi_application()
+from config.handler import Handler  # noqa: E402  # it needs the settings
+from config.start import refuse_unfit_database  # noqa: E402
+
+application = Handler()
 refuse_unfit_database()

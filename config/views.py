@@ -1,5 +1,7 @@
 """Pages that belong to no application: the front page, the health check and the error pages."""
 
+import logging
+
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
@@ -8,6 +10,8 @@ from django.template.response import TemplateResponse
 from django.templatetags.static import static
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
+
+logger = logging.getLogger(__name__)
 
 
 @login_not_required
@@ -81,10 +85,12 @@ def too_busy(request: HttpRequest, retry_after_s: int) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Say that the fault is ours."""
-    return _error_page(
-        request,
-        500,
-        _("Something broke on our side"),
-        _("It has been logged. Try again; if it stays, tell your administrator."),
-    )
+    """Say that the fault is ours: on a page of the site or, where that breaks too, in plain words."""
+    title = _("Something broke on our side")
+    advice = _("It has been logged. Try again; if it stays, tell your administrator.")
+    try:
+        return _error_page(request, 500, title, advice)
+    except Exception:
+        # The page asks for the person, who is in a database that may be what broke.
+        logger.exception("The page that tells of a fault broke too.")
+        return HttpResponse(f"{title}. {advice}\n", status=500, content_type="text/plain; charset=utf-8")
