@@ -19,8 +19,8 @@ from tests.conftest import SECRET, just_proved
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
-    "manifest-src 'self'",
+    "font-src 'self'; connect-src 'self'; form-action 'self'; object-src 'none'; base-uri 'none'; "
+    "frame-ancestors 'none'; manifest-src 'self'",
     "Strict-Transport-Security": "max-age=31536000",
     "X-Frame-Options": "DENY",
     "X-Content-Type-Options": "nosniff",
