@@ -9,7 +9,7 @@ POSTGRES_URL ?= postgres://postgres@127.0.0.1:5432/postgres
 REDIS_URL ?= rediscache://127.0.0.1:6379/9
 COVERAGE := --cov=accounts --cov=rapidpro_integration --cov=config --cov-report=term-missing:skip-covered --cov-fail-under=95
 
-.PHONY: help run setup test check lint format types drift test-postgres e2e faults bulkheads bench messages requirements shell reset-demo clean
+.PHONY: help run setup test check lint format types drift test-postgres e2e faults bulkheads security bench messages requirements shell reset-demo clean
 
 help: ## List all targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
@@ -56,6 +56,9 @@ bulkheads: setup ## Measure what one tenant's hanging server costs another tenan
 bench: ## Measure the client beside the other ways to do the same; writes docs/benchmarks.md (BENCH="--quick --tls")
 	@bin/setup bench
 	@$(PY) -m benchmarks.bench_client $(BENCH)
+
+security: setup ## Run the tests of each promise about a token, a line each (ROWS=20000 to rotate)
+	@$(PY) -m tests.security --rows $(or $(ROWS),20000)
 
 messages: setup ## Collect the strings to translate and compile the translations (needs GNU gettext)
 	@mkdir -p config/locale

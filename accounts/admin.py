@@ -10,6 +10,7 @@ from django.contrib import admin
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Model, QuerySet
 from django.forms import ModelForm
@@ -155,14 +156,23 @@ class UserAdmin(RecordsLooks, FreshProofAdmin, DjangoUserAdmin):  # type: ignore
         return int(getattr(user, "token_count", 0))
 
 
-def _record_looks_at(model: type[Model]) -> None:
-    """Let the admin pages that allauth makes for its own models write their looks down too."""
+def _guard(model: type[Model]) -> None:
+    """Put the admin pages that allauth and Django make for a model behind a fresh proof, and write looks at it down.
+
+    An address that is added to somebody's account, or marked as theirs, opens it by a new password. allauth's action
+    that marks several would pass the guard, which sits where a row is saved: it is taken away.
+    """
     page = type(admin.site.get_model_admin(model))
-    facts = {"looked_at": lambda self, row: {"owner": row.user_id}}
+    habits: dict[str, Any] = {"actions": []}
+    guards: list[type] = [] if issubclass(page, FreshProofAdmin) else [FreshProofAdmin]
+    if any(field.name == "user" for field in model._meta.fields):
+        guards.insert(0, RecordsLooks)
+        habits["looked_at"] = lambda self, row: {"owner": row.user_id}
     admin.site.unregister(model)
-    admin.site.register(model, type(page.__name__, (RecordsLooks, page), facts))
+    admin.site.register(model, type(page.__name__, (*guards, page), habits))
 
 
 for _model in apps.get_models():
     if _model.__module__.startswith("allauth.") and admin.site.is_registered(_model):
-        _record_looks_at(_model)
+        _guard(_model)
+_guard(Group)

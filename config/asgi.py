@@ -2,12 +2,14 @@
 
 import os
 
-from django.core.asgi import get_asgi_application
-
-from config.lifespan import Lifespan
-from config.start import refuse_unfit_database
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+django.setup(set_prefix=False)
 
-application = Lifespan(get_asgi_application())
+from config.handler import Handler  # noqa: E402  # it needs the settings
+from config.lifespan import Lifespan  # noqa: E402
+from config.start import refuse_unfit_database  # noqa: E402
+
+application = Lifespan(Handler())
 refuse_unfit_database()

@@ -1,9 +1,11 @@
-"""Headers that belong on every answer and that Django has no setting for."""
+"""Headers that belong on every answer, whoever gives it."""
 
 from collections.abc import Awaitable, Callable
 from inspect import iscoroutinefunction
 
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponseBase
+from django.utils.csp import build_policy
 from django.utils.decorators import sync_and_async_middleware
 
 from config import views
@@ -14,16 +16,39 @@ type AsyncHandler = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 _HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
 }
 
 
-def _stamp(response: HttpResponseBase) -> HttpResponseBase:
-    for name, value in _HEADERS.items():
+def stamp[Answer: HttpResponseBase](response: Answer, *, is_secure: bool) -> Answer:
+    """Return the answer with every security header that it lacks; none that a view has set is replaced.
+
+    Django's own middleware sets some of them, but not on what is answered before it has its turn: the redirect to
+    https, a refused host, a request that cannot be read.
+    """
+    headers = _HEADERS | {
+        "X-Frame-Options": settings.X_FRAME_OPTIONS,
+        "Referrer-Policy": settings.SECURE_REFERRER_POLICY,
+        "Cross-Origin-Opener-Policy": settings.SECURE_CROSS_ORIGIN_OPENER_POLICY,
+        # Pages hold a tenant's facts: neither a proxy nor the back button of a shared computer may keep them.
+        # A static file says for itself how long it may be kept.
+        "Cache-Control": "no-store, private",
+    }
+    # Only Django's debugging pages ask for no policy; they have styles of their own and exist with DEBUG alone.
+    if not (settings.DEBUG and getattr(response, "_csp_config", None) == {}):
+        headers["Content-Security-Policy"] = build_policy(settings.SECURE_CSP)
+    if is_secure and settings.SECURE_HSTS_SECONDS:
+        headers["Strict-Transport-Security"] = _hsts()
+    for name, value in headers.items():
         response.headers.setdefault(name, value)
-    # Pages hold a tenant's facts: neither a proxy nor the back button of a shared computer may keep them.
-    # A static file says for itself how long it may be kept.
-    response.headers.setdefault("Cache-Control", "no-store, private")
     return response
+
+
+def _hsts() -> str:
+    words = [f"max-age={settings.SECURE_HSTS_SECONDS}"]
+    words += ["includeSubDomains"] * settings.SECURE_HSTS_INCLUDE_SUBDOMAINS
+    words += ["preload"] * settings.SECURE_HSTS_PRELOAD
+    return "; ".join(words)
 
 
 def passing(get_response: Handler | AsyncHandler, **hooks: object) -> Handler | AsyncHandler:
@@ -48,18 +73,19 @@ def passing(get_response: Handler | AsyncHandler, **hooks: object) -> Handler | 
 
 @sync_and_async_middleware
 def security_headers(get_response: Handler | AsyncHandler) -> Handler | AsyncHandler:
-    """Return a middleware that adds the missing security headers, never replacing one a view has set."""
+    """Return a middleware that adds the missing security headers to every answer; it is the outermost."""
     if iscoroutinefunction(get_response):
 
         async def amiddleware(request: HttpRequest) -> HttpResponseBase:
-            return _stamp(await get_response(request))
+            response: HttpResponseBase = await get_response(request)
+            return stamp(response, is_secure=request.is_secure())
 
         return amiddleware
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
         assert isinstance(response, HttpResponseBase)  # noqa: S101  # narrows the type of the sync branch
-        return _stamp(response)
+        return stamp(response, is_secure=request.is_secure())
 
     return middleware
 

@@ -25,7 +25,13 @@ SECRET_KEY = env.str("SECRET_KEY", default="")
 if len(SECRET_KEY) < 50:
     raise ImproperlyConfigured("SECRET_KEY is missing or shorter than 50 characters; see .env.example.")
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"] if DEBUG else [])
+_LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=_LOOPBACK if DEBUG else [])
+if DEBUG and any(host not in _LOOPBACK and not host.endswith(".localhost") for host in ALLOWED_HOSTS):
+    raise ImproperlyConfigured(
+        "DEBUG=true shows details of errors to everybody, so it is for this computer alone: with DEBUG, ALLOWED_HOSTS "
+        "may name 127.0.0.1, localhost and [::1] only. Set DEBUG=false on a public site."
+    )
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 SITE_NAME = env.str("SITE_NAME", default="RapidPro Console")
 ROOT_URLCONF = "config.urls"
@@ -52,9 +58,10 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # The outermost: what any other answers, and Django for it, gets the headers.
+    "config.middleware.security_headers",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
-    "config.middleware.security_headers",
     "servestatic.middleware.ServeStaticMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -268,7 +275,7 @@ STORAGES = {
 
 # --- Security ---------------------------------------------------------------------------------
 
-SECURE_CSP = {
+SECURE_CSP: dict[str, list[str]] = {
     "default-src": [CSP.NONE],
     "script-src": [CSP.SELF],
     "style-src": [CSP.SELF],
@@ -276,6 +283,7 @@ SECURE_CSP = {
     "font-src": [CSP.SELF],
     "connect-src": [CSP.SELF],
     "form-action": [CSP.SELF],
+    "object-src": [CSP.NONE],
     "base-uri": [CSP.NONE],
     "frame-ancestors": [CSP.NONE],
     "manifest-src": [CSP.SELF],
@@ -298,6 +306,9 @@ if env.bool("HTTPS", default=not DEBUG):
     if env.bool("TRUST_X_FORWARDED_PROTO", default=False):
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
+# A form here has a dozen short fields. A longer body is not read to its end, and more fields are a 400.
+REQUEST_BODY_MAX_BYTES = DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1_000
 CSRF_FAILURE_VIEW = "config.views.csrf_failure"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "config.reporting.NoValuesReporterFilter"
 
@@ -307,13 +318,23 @@ _handlers = ["console"]
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
+    "filters": {"redacting": {"()": "config.redaction.RedactingFilter"}},
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["redacting"]},
+    },
     "loggers": {
-        # httpx logs every address at INFO: nobody needs it, and an address can carry what we would not log.
-        "httpx": {"level": "WARNING"},
-        "httpcore": {"level": "WARNING"},
+        # Each logs addresses, headers or whole events below WARNING: nobody needs them, and they can carry anything.
+        **{
+            name: {"level": "WARNING"}
+            for name in ("httpx", "httpcore", "aiohttp", "asyncio", "stamina", "urllib3", "hpack", "django.db.backends")
+        },
+        # Django's and uvicorn's own handlers would print past the filter: theirs are taken away, ours print.
+        "django": {"handlers": [], "level": "INFO"},
         "django.server": {"handlers": _handlers, "level": "INFO", "propagate": False},
+        "uvicorn": {"handlers": _handlers, "propagate": False},
+        "uvicorn.error": {"handlers": []},
+        "uvicorn.access": {"handlers": [], "propagate": True},
     },
     "root": {"handlers": _handlers, "level": env.str("LOG_LEVEL", default="INFO")},
 }
@@ -322,5 +343,6 @@ if log_file := env.str("LOG_FILE", default=""):
         "class": "logging.handlers.WatchedFileHandler",
         "filename": str(BASE_DIR / log_file),
         "formatter": "line",
+        "filters": ["redacting"],
     }
     _handlers.append("file")

@@ -1,5 +1,6 @@
 """Pages that belong to no application: the front page, the health check and the error pages."""
 
+import logging
 import sys
 
 from django.conf import settings
@@ -14,6 +15,8 @@ from django.views.decorators.http import require_safe
 
 from config.busy import is_busy, retry_after_s
 from config.context_processors import site
+
+logger = logging.getLogger(__name__)
 
 
 @login_not_required
@@ -98,12 +101,17 @@ def database_busy(request: HttpRequest) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Say that the fault is ours, or that the database is busy: Django calls this while the exception is handled."""
+    """Say that the fault is ours, or that the database is busy: Django calls this while the exception is handled.
+
+    On a page of the site or, where that breaks too, in plain words.
+    """
     if is_busy(sys.exception()):
         return database_busy(request)
-    return _error_page(
-        request,
-        500,
-        _("Something broke on our side"),
-        _("It has been logged. Try again; if it stays, tell your administrator."),
-    )
+    title = _("Something broke on our side")
+    advice = _("It has been logged. Try again; if it stays, tell your administrator.")
+    try:
+        return _error_page(request, 500, title, advice)
+    except Exception:
+        # The page asks for the person, who is in a database that may be what broke.
+        logger.exception("The page that tells of a fault broke too.")
+        return HttpResponse(f"{title}. {advice}\n", status=500, content_type="text/plain; charset=utf-8")

@@ -19,6 +19,7 @@ class Site:
                 "DJANGO_SETTINGS_MODULE": "config.settings",
                 "ENV_FILE": "",
                 "DEBUG": "false",
+                "ALLOWED_HOSTS": "127.0.0.1,localhost",
                 "HTTPS": "false",
                 "SECRET_KEY": "processes-" + "x" * 60,
                 "TOKEN_KEYS_FILE": "",

@@ -25,6 +25,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
         "ENV_FILE": "",
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "DEBUG": "true",
+        "ALLOWED_HOSTS": "127.0.0.1,localhost",
         "SECRET_KEY": secrets.token_urlsafe(64),
         "TOKEN_KEYS": "k1:" + base64.b64encode(secrets.token_bytes(32)).decode(),
         "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",

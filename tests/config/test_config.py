@@ -138,7 +138,13 @@ def test_reports_of_nothing_have_no_fields() -> None:
 # --- The start ----------------------------------------------------------------------------------
 
 
-def start(**environment: str) -> subprocess.CompletedProcess[str]:
+FACTS = (
+    "import django; django.setup(); from django.conf import settings as s; print(s.DEBUG, "
+    "s.SESSION_COOKIE_NAME, s.CSRF_COOKIE_NAME, s.DEVICE_COOKIE_NAME, s.SESSION_ENGINE)"
+)
+
+
+def start(code: str = FACTS, **environment: str) -> subprocess.CompletedProcess[str]:
     names = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "CACHE_URL"}}
     names |= {
         "DJANGO_SETTINGS_MODULE": "config.settings",
@@ -150,12 +156,7 @@ def start(**environment: str) -> subprocess.CompletedProcess[str]:
         "DATABASE_URL": "sqlite://:memory:",
         "LOG_FILE": "",
     }
-    command = [
-        sys.executable,
-        "-c",
-        "import django; django.setup(); from django.conf import settings as s; print(s.DEBUG, "
-        "s.SESSION_COOKIE_NAME, s.CSRF_COOKIE_NAME, s.DEVICE_COOKIE_NAME, s.SESSION_ENGINE)",
-    ]
+    command = [sys.executable, "-c", code]
     return subprocess.run(command, env=names | environment, cwd=ROOT, capture_output=True, text=True, timeout=60)
 
 
@@ -163,6 +164,7 @@ def test_a_whole_production_starts() -> None:
     done = start(HTTPS="true")
     cookies = "__Host-sessionid __Host-csrftoken __Host-device"
     assert done.stdout.strip() == f"False {cookies} django.contrib.sessions.backends.db", done.stderr
+    assert start(DEBUG="true", ALLOWED_HOSTS="127.0.0.1,[::1],console.localhost").stdout.startswith("True")
     assert start(HTTPS="false").stdout.startswith("False sessionid csrftoken device")
 
 
@@ -174,6 +176,8 @@ def test_a_whole_production_starts() -> None:
         ({"AUDIT_KEY_FALLBACKS": "k" * 40 + ",too little"}, "is shorter than 32 characters", "too little"),
         ({"TOKEN_KEYS": ""}, "TOKEN_KEYS is missing", "\0"),
         ({"STAFF_MFA_REQUIRED": "false"}, "STAFF_MFA_REQUIRED=false is for the local demo", "\0"),
+        ({"DEBUG": "true", "ALLOWED_HOSTS": "localhost,console.example"}, "for this computer alone", "console.example"),
+        ({"DEBUG": "true", "ALLOWED_HOSTS": "*"}, "Set DEBUG=false on a public site.", "\0"),
         ({"TOKEN_KEYS": "k1:c2hvcnQtYW5kLWtub3du"}, "TOKEN_KEYS: the key 'k1' has 15 bytes", "c2hvcnQtYW5k"),
         ({"TOKEN_KEYS_FILE": "/no/such/file"}, "TOKEN_KEYS_FILE: the file", "\0"),
         ({"RAPIDPRO_SERVERS": "http://textit.com"}, "RAPIDPRO_SERVERS", "\0"),

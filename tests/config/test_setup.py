@@ -143,6 +143,7 @@ def serve(tmp_path: Path, *options: str) -> subprocess.Popen[str]:
         "ENV_FILE": "",
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "DEBUG": "true",
+        "ALLOWED_HOSTS": "127.0.0.1,localhost",
         "SECRET_KEY": "x" * 60,
         "TOKEN_KEYS": "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
         "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}",

@@ -44,7 +44,9 @@ def base_url(site_folder: Path) -> Iterator[str]:
     folder = site_folder
     port, sandbox_port = free_port(), free_port()
     variables = environment(
-        folder, LOG_FILE=str(folder / "console.log"), SANDBOX_ORIGIN=f"http://127.0.0.1:{sandbox_port}"
+        folder,
+        LOG_FILE=str(folder / "console.log"),
+        SANDBOX_ORIGIN=f"http://127.0.0.1:{sandbox_port}",
     )
     manage = [sys.executable, str(ROOT / "manage.py")]
     for command in (["migrate", "--verbosity", "0"], ["load_demo"]):

@@ -1,0 +1,56 @@
+"""Django's ASGI handler with two habits more: bounded bodies, and headers on what it answers by itself."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest
+from django.http import HttpResponse, HttpResponseBase
+
+from config.middleware import stamp
+
+
+class Handler(ASGIHandler):
+    """Answers a body that is too long with a 413 before it is read, and no request without the security headers."""
+
+    async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request. Django alone would write a body of any length to the disk before it looks at it."""
+        read, too_long = 0, _declared_length(scope) > settings.REQUEST_BODY_MAX_BYTES
+
+        async def bounded() -> Any:
+            nonlocal read, too_long
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > settings.REQUEST_BODY_MAX_BYTES:
+                too_long = True
+                # Django closes what it has and answers nothing; then we do.
+                return {"type": "http.disconnect"}
+            return message
+
+        if not too_long:
+            await super().handle(scope, bounded, send)
+        if too_long:
+            answer = HttpResponse("The request is too long.\n", status=413, content_type="text/plain; charset=utf-8")
+            # The rest is not read: another request on this connection would begin in the middle of it.
+            answer.headers["Connection"] = "close"
+            await self.send_response(stamp(answer, is_secure=_is_secure(scope)), send)
+
+    def create_request(self, scope: Any, body_file: Any) -> tuple[ASGIRequest, None] | tuple[None, HttpResponseBase]:
+        """Return the request, or the answer to one that cannot be read."""
+        request, answer = super().create_request(scope, body_file)
+        if answer is not None:
+            return None, stamp(answer, is_secure=_is_secure(scope))
+        assert request is not None  # noqa: S101  # narrows the type: Django returns one of the two
+        return request, None
+
+
+def _declared_length(scope: Any) -> int:
+    lengths = [value for name, value in scope["headers"] if name == b"content-length"]
+    return max((int(value) for value in lengths if value.isdigit()), default=0)
+
+
+def _is_secure(scope: Any) -> bool:
+    proxy = settings.SECURE_PROXY_SSL_HEADER
+    if proxy is None:
+        return bool(scope.get("scheme") == "https")
+    name = proxy[0].removeprefix("HTTP_").replace("_", "-").lower().encode()
+    return (name, proxy[1].encode()) in scope["headers"]
