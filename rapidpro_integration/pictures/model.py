@@ -15,6 +15,7 @@ MAX_PARTS = 20_000
 class Reason(StrEnum):
     """Why a definition cannot be drawn."""
 
+    MISSING = "missing"
     LEGACY = "legacy"
     EMPTY = "empty"
     TOO_LARGE = "too large"

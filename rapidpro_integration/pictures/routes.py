@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from rapidpro_integration.pictures import boxes
 from rapidpro_integration.pictures.boxes import Box, Port
@@ -93,7 +93,8 @@ class _Gaps:
 
 def plan(drawn: Mapping[int, Box], cells: Cells) -> Plan:
     """Return the place of each box and line."""
-    ways = [way for box in drawn.values() for way in _ways(box, cells)]
+    below = _below(cells)
+    ways = [way for box in drawn.values() for way in _ways(box, cells, below)]
     across, down = _lanes(ways, cells)
     heights = [0.0] * (1 + max(cell.row for cell in cells.values()))
     for number, box in drawn.items():
@@ -120,7 +121,13 @@ def _tracks(gaps: Sequence[float], sizes: Sequence[float]) -> tuple[list[float],
     return begins, [begin + gap for begin, gap in zip(begins, gaps, strict=False)][: len(sizes)]
 
 
-def _ways(box: Box, cells: Cells) -> Iterable[_Way]:
+def _below(cells: Cells) -> Mapping[int, int]:
+    """Return for each step the next one below it in its column."""
+    order = sorted(cells, key=lambda number: (cells[number].column, cells[number].row))
+    return {upper: lower for upper, lower in pairwise(order) if cells[upper].column == cells[lower].column}
+
+
+def _ways(box: Box, cells: Cells, below: Mapping[int, int]) -> Iterable[_Way]:
     here = cells[box.step.number]
     for port in box.ports:
         number = port.way.number
@@ -128,7 +135,7 @@ def _ways(box: Box, cells: Cells) -> Iterable[_Way]:
             continue
         there = cells[number]
         gap: int | None = here.column + 1
-        if port.y is None and there.row == here.row + 1:
+        if port.y is None and (there.row == here.row + 1 or below.get(box.step.number) == number):
             gap = None
         elif port.y is None and there.column < here.column:
             gap = here.column

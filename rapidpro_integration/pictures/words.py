@@ -108,7 +108,6 @@ _SCHEME = re.compile(r"urn_parts\(.*scheme", re.DOTALL)
 _NAMED = re.compile(
     r"@\(?\s*(?:default\()?\s*(results|fields|contact\.fields|globals|parent\.results|urns)\.(\w{1,80})"
 )
-_LANGUAGE = re.compile(r"[a-zA-Z]{2,3}(?:-[a-zA-Z0-9]{2,8})?")
 
 
 def action(type_: str) -> tuple[str, str]:
@@ -166,8 +165,3 @@ def case(case: Case, arguments: tuple[str, ...], gettext: Gettext) -> str:
     words = gettext(_TESTS[case.type]) if case.type in _TESTS else isolate(case.type or "?")
     compared = "–".join if case.type == "has_number_between" else ", ".join
     return f"{words} {isolate(compared(arguments))}" if arguments else words
-
-
-def is_language(code: str) -> bool:
-    """Say whether this looks like the code of a language."""
-    return _LANGUAGE.fullmatch(code) is not None
