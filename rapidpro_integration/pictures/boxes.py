@@ -72,7 +72,8 @@ class _Writer:
 
     def wrapped(self, text: str, style: str, indent: float, most: int) -> None:
         """Write a text in a few lines, each with the whole of it behind where some was left out."""
-        lines = wrap(text, WIDTH - 2 * PAD - indent, size(style), most)
+        # No line holds more letters than it has pixels, so this is enough, however long the text.
+        lines = wrap(text[: most * int(WIDTH)], WIDTH - 2 * PAD - indent, size(style), most)
         is_cut = bool(lines) and lines[-1].endswith("…") and not text.rstrip().endswith("…")
         for line in lines:
             self.line(line, style, indent, text if is_cut else "")

@@ -10,6 +10,8 @@ type Json = Mapping[str, Any]
 MAX_NODES = 2_000
 #: Actions and ways of a whole flow: more would be a page that no browser likes.
 MAX_PARTS = 20_000
+#: Of the whole definition as JSON; large real ones have half a million.
+MAX_CHARACTERS = 5_000_000
 
 
 class Reason(StrEnum):

@@ -1,9 +1,11 @@
 """A definition as a server sent it, read with patience: what is odd is left out, what is missing is empty."""
 
+import json
 import math
 from collections.abc import Iterator
 
 from rapidpro_integration.pictures.model import (
+    MAX_CHARACTERS,
     MAX_NODES,
     MAX_PARTS,
     Action,
@@ -32,6 +34,8 @@ def read(definition: object) -> Flow:
         raise CannotDraw(Reason.UNREADABLE)
     if _is_legacy(definition):
         raise CannotDraw(Reason.LEGACY)
+    if _characters(definition) > MAX_CHARACTERS:
+        raise CannotDraw(Reason.TOO_LARGE)
     nodes = definition.get("nodes", [])
     if not isinstance(nodes, list):
         raise CannotDraw(Reason.UNREADABLE)
@@ -55,6 +59,14 @@ def read(definition: object) -> Flow:
         nodes=tuple(read_nodes.values()),
         localization=localization,
     )
+
+
+def _characters(definition: Json) -> int:
+    """Return how long the definition is as JSON, which bounds the work that its texts make."""
+    try:
+        return len(json.dumps(definition, ensure_ascii=False))
+    except (RecursionError, ValueError) as error:
+        raise CannotDraw(Reason.UNREADABLE) from error
 
 
 def _is_legacy(definition: Json) -> bool:

@@ -1,6 +1,6 @@
 """The picture as SVG 1.1: attributes and classes only, so that it stands in a page under the strict CSP."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -9,6 +9,7 @@ from rapidpro_integration.pictures.boxes import Box, Text, box
 from rapidpro_integration.pictures.cells import place
 from rapidpro_integration.pictures.icons import ICONS
 from rapidpro_integration.pictures.routes import Line, Plan, Point, Stub
+from rapidpro_integration.pictures.sheets import Sheet, sheets
 from rapidpro_integration.pictures.steps import Step
 from rapidpro_integration.pictures.texts import clean, is_right_to_left
 from rapidpro_integration.pictures.words import Gettext
@@ -18,7 +19,6 @@ _INK, _MUTED, _EDGE, _BAD, _WARN = "#1d2733", "#55606d", "#5b6b7c", "#9b1c1c", "
 _COLOURS = {"text": _INK, "name": _INK, "small": _MUTED, "extra": _MUTED, "missing": _WARN}
 _MOST_TITLE = 1_000
 _CORNER = 6.0
-_MOST_SHEETS = 200
 
 
 class Markup(str):
@@ -32,38 +32,20 @@ class Markup(str):
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """The drawing, whole: `svg` stands in a page, `file` is a document of its own. Sizes in pixels."""
+    """The drawing, whole: `svg` stands in a page, `file` is a document of its own."""
 
     svg: Markup
-    width: float
-    height: float
-    tops: tuple[float, ...]
-    lefts: tuple[float, ...]
+    plan: Plan
+    heights: Mapping[int, float]
 
     @property
     def file(self) -> str:
         """The picture as a file."""
         return f'<?xml version="1.0" encoding="UTF-8"?>\n{self.svg}\n'
 
-    def sheets(self, width: float, height: float) -> list[str]:
-        """Return the parts of the picture that fill sheets of this size, as view boxes, row after row.
-
-        They end between boxes where they can. A picture of more than 200 sheets gets larger parts.
-        """
-        while True:
-            lefts, tops = _cuts(self.width, width, self.lefts), _cuts(self.height, height, self.tops)
-            if len(lefts) * len(tops) <= _MOST_SHEETS:
-                return [f"{_n(left)} {_n(top)} {_n(width)} {_n(height)}" for top in tops for left in lefts]
-            width, height = width * 1.5, height * 1.5
-
-
-def _cuts(whole: float, room: float, edges: Sequence[float]) -> list[float]:
-    """Return where sheets begin."""
-    cuts = [0.0]
-    while cuts[-1] + room < whole:
-        last = cuts[-1]
-        cuts.append(max((edge for edge in edges if last < edge <= last + room), default=last + room))
-    return cuts
+    def sheets(self, width: float, height: float) -> list[Sheet]:
+        """Return the picture on sheets of paper of this size, in its own pixels."""
+        return sheets(self.plan, self.heights, width, height)
 
 
 def draw(steps: Sequence[Step], name: str, gettext: Gettext) -> Picture:
@@ -71,7 +53,7 @@ def draw(steps: Sequence[Step], name: str, gettext: Gettext) -> Picture:
     drawn = {step.number: box(step, gettext) for step in steps}
     plan = routes.plan(drawn, place(steps))
     svg = Markup("".join(_document(drawn, plan, name, gettext)))
-    return Picture(svg, plan.width, plan.height, plan.tops, plan.lefts)
+    return Picture(svg, plan, {number: one.height for number, one in drawn.items()})
 
 
 def _document(drawn: dict[int, Box], plan: Plan, name: str, gettext: Gettext) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Texts of strangers, made fit for a picture: cleaned, measured, wrapped and cut."""
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
@@ -8,6 +9,12 @@ MAX_TEXT = 4_000
 _ISOLATE, _END = "\u2068", "\u2069"
 # They turn what stands around them; a text of a stranger gets its own paragraph or isolate instead.
 _TURNING = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C])
+# Control characters, lone surrogates and the two last places of each plane of Unicode.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff"
+    + "".join(chr(plane * 0x10000 + last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
+    + "]"
+)
 _NARROW = frozenset("iljtfrI.,:;!|'`()[]{}/\\ ")
 _WIDE = frozenset("mwMWQOG@%&—<>+=~^#_")
 
@@ -25,17 +32,8 @@ def clean(value: object, limit: int = MAX_TEXT) -> str:
     if not isinstance(value, str):
         return ""
     text = value[: limit + 1].translate(_TURNING)
-    text = "".join(letter if _is_printable(letter) else "\ufffd" for letter in text)
+    text = _UNPRINTABLE.sub("\ufffd", text)
     return f"{text[: limit - 1]}…" if len(value) > limit else text
-
-
-def _is_printable(letter: str) -> bool:
-    code = ord(letter)
-    return letter in "\t\n" or (code >= 0x20 and not 0x7F <= code <= 0x9F and not _is_no_character(code))
-
-
-def _is_no_character(code: int) -> bool:
-    return 0xD800 <= code <= 0xDFFF or code & 0xFFFE == 0xFFFE
 
 
 def isolate(text: str) -> str:

@@ -155,4 +155,9 @@ def test_every_flow_of_the_gallery_has_a_picture_in_each_look(page: Page, base_u
     assert wide == []
     screenshot(page, f"picture-{uuid[:8]}")
     page.set_viewport_size({"width": 375, "height": 800})
+    page.reload()
+    page.locator(".flow-view").scroll_into_view_if_needed()
+    start = page.locator(".flow-view g[data-step='1'] rect").bounding_box()
+    assert start is not None
+    assert 0 <= start["x"] < 375 - 100
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0

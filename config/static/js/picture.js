@@ -103,5 +103,10 @@ if (picture) {
   view.classList.add("can-move");
   document.querySelector(".zoom").hidden = false;
   zoom(Math.max(fitting(), Math.min(1, view.clientWidth / natural.width), 0.5));
-  view.scrollTo(0, 0);
+  // Begin where the flow begins.
+  const start = picture.querySelector("[data-step='1']").getBoundingClientRect();
+  const frame = view.getBoundingClientRect();
+  const left = start.left - frame.left + view.scrollLeft - Math.max(8, (frame.width - start.width) / 2);
+  const top = start.top - frame.top + view.scrollTop - 60;
+  view.scrollTo({ left, top, behavior: "instant" });
 }

@@ -36,6 +36,7 @@ def flow(*nodes: Any, **more: Any) -> dict[str, Any]:
         (flow(*(node(f"n{n}") for n in range(MAX_NODES + 1))), Reason.TOO_LARGE),
         (flow(*(node(f"n{n}") for n in range(5_000))), Reason.TOO_LARGE),
         (flow(node("a", actions=[{"type": "send_msg"}] * 20_001)), Reason.TOO_LARGE),
+        (flow(node("a", actions=[{"type": "send_msg", "text": "x" * 5_000_000}])), Reason.TOO_LARGE),
     ],
     ids=lambda value: str(value)[:30],
 )

@@ -124,14 +124,30 @@ def test_letters_that_run_from_the_right_stand_at_the_right() -> None:
     assert re.search(r'<text class="text" x="250" direction="rtl"[^>]*>مرحبا بكم</text>', svg)
 
 
-def test_sheets_cover_the_picture_and_end_between_boxes() -> None:
-    whole = picture(DRAWN["National survey of 400 steps"])
-    sheets = [tuple(map(float, sheet.split())) for sheet in whole.sheets(980, 1380)]
-    assert max(top + height for _, top, _, height in sheets) >= whole.height
-    assert max(left + width_ for left, _, width_, _ in sheets) >= whole.width
-    begins = {top for _, top, _, _ in sheets if top}
-    assert begins <= {round(top, 1) for top in whole.tops}
-    assert len(whole.sheets(50, 50)) <= 200
+@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("size", [(980, 1376), (1428, 2008)], ids=["A4", "A3"])
+def test_every_box_is_whole_on_one_sheet(name: str, size: tuple[int, int]) -> None:
+    whole = picture(DRAWN[name])
+    sheets = whole.sheets(*size)
+    assert len({(sheet.paper_width, sheet.paper_height) for sheet in sheets}) == 1
+    for number, (left, top) in whole.plan.corners.items():
+        if whole.heights[number] > size[1]:
+            continue
+        holders = [
+            sheet
+            for sheet in sheets
+            if sheet.left <= left + 1
+            and left + boxes.WIDTH <= sheet.left + sheet.width + 1
+            and sheet.top <= top + 1
+            and top + whole.heights[number] <= sheet.top + sheet.height + 1
+        ]
+        assert len(holders) == 1, number
+
+
+def test_sheets_are_few_and_none_is_empty() -> None:
+    assert len(picture(DRAWN["Weekly hive report"]).sheets(980, 1376)) == 2
+    assert len(picture(DRAWN["First week"]).sheets(980, 1376)) == 1
+    assert len(picture(DRAWN["National survey of 400 steps"]).sheets(50, 50)) <= 200
 
 
 # --- Texts --------------------------------------------------------------------------------------
