@@ -33,6 +33,7 @@ class Purpose(models.TextChoices):
     CHECK = "check", _("check of the token")
     FLOWS = "flows", _("list of flows")
     FLOW = "flow", _("one flow")
+    DEFINITION = "definition", _("definition of a flow")
 
 
 @dataclass(frozen=True, slots=True)

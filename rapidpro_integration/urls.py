@@ -2,9 +2,11 @@
 
 from django.urls import path
 
-from rapidpro_integration import flow_views, server_views, token_views
+from rapidpro_integration import flow_views, picture_views, server_views, token_views
 
 app_name = "rapidpro"
+
+_FLOW = "<uuid:token_id>/flows/<uuid:flow_uuid>"
 
 urlpatterns = [
     path("", token_views.token_list, name="token-list"),
@@ -16,5 +18,10 @@ urlpatterns = [
     path("<uuid:token_id>/rename/", token_views.token_rename, name="token-rename"),
     path("<uuid:token_id>/delete/", token_views.token_delete, name="token-delete"),
     path("<uuid:token_id>/flows/", flow_views.flow_list, name="flow-list"),
-    path("<uuid:token_id>/flows/<uuid:flow_uuid>/", flow_views.flow_detail, name="flow-detail"),
+    path(f"{_FLOW}/", flow_views.flow_detail, name="flow-detail"),
+    path(f"{_FLOW}/picture/", picture_views.flow_picture, name="flow-picture"),
+    path(f"{_FLOW}/picture.svg", picture_views.flow_picture_file, name="flow-picture-file"),
+    path(f"{_FLOW}/script/", picture_views.flow_script, name="flow-script"),
+    path(f"{_FLOW}/definition/", picture_views.flow_definition, name="flow-definition"),
+    path(f"{_FLOW}/definition.json", picture_views.flow_definition_file, name="flow-definition-file"),
 ]

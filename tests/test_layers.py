@@ -25,6 +25,7 @@ def imports(path: Path) -> set[str]:
         ("accounts", ("rapidpro_integration",)),
         ("config", ("rapidpro_integration",)),
         ("rapidpro_integration/client", ("django", "rapidpro_integration.vault", "rapidpro_integration.models")),
+        ("rapidpro_integration/pictures", ("django", "rapidpro_integration.client", "rapidpro_integration.models")),
         ("rapidpro_integration/sandbox", ("django", "rapidpro_integration.client", "rapidpro_integration.vault")),
     ],
 )

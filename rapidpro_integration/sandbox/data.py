@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from rapidpro_integration.sandbox.clinics import clinics
+from rapidpro_integration.sandbox.gallery import gallery
 from rapidpro_integration.sandbox.generated import districts, national
 from rapidpro_integration.sandbox.model import Workspace
 from rapidpro_integration.sandbox.rows import Written, written_workspace
@@ -26,6 +27,7 @@ def load() -> Mapping[str, Workspace]:
         clinics(),
         districts(),
         national(),
+        gallery(),
         _plain("empty", "A new workspace", ()),
         _plain("limited", "Five requests a minute", _FEW, rates={"v2": "5/minute"}),
         _plain("broken", "A workspace whose flows are broken", _FEW, flows_broken=True),

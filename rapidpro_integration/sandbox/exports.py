@@ -30,14 +30,15 @@ def export(workspace: Workspace, flows: Sequence[str], campaign_uuids: Sequence[
     for flow_uuid in (*map(_parsed, flows), *(needed if follow else ())):
         if flow_uuid in known:
             _collect(workspace, flow_uuid, wanted, follow=follow)
-    definitions = [definition(workspace.scripts[flow_uuid]) for flow_uuid in wanted]
-    actions = [action for flow in definitions for node in flow["nodes"] for action in node["actions"]]
+    definitions = [workspace.definitions.get(one) or definition(workspace.scripts[one]) for one in wanted]
+    actions = [action for flow in definitions for node in flow.get("nodes", []) for action in node["actions"]]
     everything = dependencies == "all"
     fields = [action["field"] | {"type": "text"} for action in actions if action["type"] == "set_contact_field"]
     fields += [event["relative_to"] | {"type": "datetime"} for one in events.values() for event in one]
     joined = [action["groups"] for action in actions if action["type"] == "add_contact_groups"]
     joined += [[row.body["group"]] for row in planned]
-    groups = [group | {"query": None} for together in joined for group in together]
+    # A group that is named by an expression is none that the flow needs.
+    groups = [group | {"query": None} for together in joined for group in together if "uuid" in group]
     return {
         "version": "13",
         "site": "https://sandbox.example",

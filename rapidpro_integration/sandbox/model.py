@@ -41,6 +41,8 @@ class Workspace:
     tables: Mapping[str, Sequence[Row]]
     #: By flow UUID; a flow that is missing here has no revision.
     scripts: Mapping[str, Script] = field(default_factory=dict)
+    #: Definitions that were drawn by hand, by flow UUID; they stand in for those that are made from scripts.
+    definitions: Mapping[str, Json] = field(default_factory=dict)
     #: Rates of its own by throttle scope, like {"v2": "5/minute"}.
     rates: Mapping[str, str] = field(default_factory=dict)
     #: True where one flow's stored facts are null, which makes RapidPro's list of flows a 500.

@@ -77,6 +77,7 @@ def written_workspace(
     first_id: int = 1,
     rates: Mapping[str, str] | None = None,
     flows_broken: bool = False,
+    definitions: Mapping[str, Json] | None = None,
 ) -> Workspace:
     """Return a workspace of flows that were stated by hand."""
     rows, scripts = [], {}
@@ -108,6 +109,7 @@ def written_workspace(
         date_style="day_first",
         tables={"flows": newest_first(rows), **other_tables(slug, country, labels, groups)},
         scripts=scripts,
+        definitions=definitions or {},
         rates=rates or {},
         flows_broken=flows_broken,
     )

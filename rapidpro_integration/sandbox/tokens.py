@@ -49,6 +49,7 @@ TOKENS: Mapping[str, SandboxToken] = _by_name(
         _token("national", "national", "administrator", "working", "2,600 flows in many scripts"),
         _token("editor", "national", "editor", "working", "the 2,600 flows for an editor"),
         _token("spare", "clinics", "editor", "working", "a second working token of the 12 flows"),
+        _token("gallery", "gallery", "administrator", "working", "17 flows with every kind of node, for pictures"),
         _token("empty", "empty", "administrator", "working", "a new workspace without flows"),
         _token("limited", "limited", "administrator", "working", "5 requests a minute, then 429"),
         _token("broken", "broken", "administrator", "working", "its list of flows is a 500"),

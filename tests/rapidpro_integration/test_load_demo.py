@@ -45,6 +45,7 @@ def test_people_and_tokens_are_made_as_the_sandbox_says(demo: str) -> None:
     assert states == {
         "National programme": TokenState.WORKING,
         "Clinics": TokenState.WORKING,
+        "Bee school": TokenState.WORKING,
         "Left-over of last year": TokenState.REJECTED,
     }
     assert RapidProToken.objects.get(owner__email="other@example.org").state == TokenState.WORKING
@@ -71,21 +72,21 @@ def test_tokens_move_along_to_another_port(demo: str, settings: Settings) -> Non
         settings.SANDBOX_ORIGIN = other
         load()
     assert set(RapidProToken.objects.values_list("server", flat=True)) == {other}
-    assert RapidProToken.objects.count() == 4
+    assert RapidProToken.objects.count() == 5
 
 
 def test_sandbox_is_served_for_the_moment_if_it_does_not_run(demo: str, settings: Settings) -> None:
     with serving(create_app()) as origin:
         settings.SANDBOX_ORIGIN = origin
     load()
-    assert RapidProToken.objects.filter(state=TokenState.WORKING).count() == 3
+    assert RapidProToken.objects.filter(state=TokenState.WORKING).count() == 4
 
 
 def test_token_saved_by_hand_under_another_label_is_left(demo: str) -> None:
     load()
     RapidProToken.objects.filter(label="Clinics").update(label="Mine")
     load()
-    assert RapidProToken.objects.filter(owner__username="owner").count() == 3
+    assert RapidProToken.objects.filter(owner__username="owner").count() == 4
 
 
 @pytest.mark.parametrize("change", [{"DEBUG": False}, {"SANDBOX_ORIGIN": ""}], ids=str)

@@ -28,7 +28,12 @@ PEOPLE: dict[str, tuple[str, bool, dict[str, str]]] = {
     "owner@example.org": (
         "Amina Owner",
         False,
-        {"National programme": "national", "Clinics": "clinics", "Left-over of last year": "revoked"},
+        {
+            "National programme": "national",
+            "Clinics": "clinics",
+            "Bee school": "gallery",
+            "Left-over of last year": "revoked",
+        },
     ),
     "other@example.org": ("Omar Other", False, {"Districts": "districts"}),
     "staff@example.org": ("Sita Staff", True, {}),
