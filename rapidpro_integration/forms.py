@@ -204,3 +204,10 @@ class FlowWindowForm(forms.Form):
             datetime.combine(after, time.min, tzinfo=zone) if after else None,
             datetime.combine(before, time.max, tzinfo=zone) if before else None,
         )
+
+    def admits(self, moment: datetime | None) -> bool:
+        """Return whether the moment is in the window; one that is not known is in the open window alone."""
+        after, before = self.window()
+        if moment is None:
+            return after is None and before is None
+        return (after is None or moment >= after) and (before is None or moment <= before)

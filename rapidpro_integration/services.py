@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.audit.actions import Action
 from accounts.audit.chain import Fact
 from accounts.audit.services import record
-from rapidpro_integration import canaries, notices, servers, vault
+from rapidpro_integration import canaries, kept, notices, servers, vault
 from rapidpro_integration.checking import REFUSED, CheckOutcome
 from rapidpro_integration.models import RapidProToken, TokenState
 from rapidpro_integration.vault import Secret
@@ -102,6 +102,7 @@ def replace_token(token: RapidProToken, server: str, secret: Secret, outcome: Ch
             if existing is not None and existing.pk != token.pk:
                 raise TokenAlreadySaved(existing)
             _update_unchanged(token, forgotten | fields | outcome.fields())
+            kept.drop_on_commit(token)
             _record_saved(Action.TOKEN_REPLACED, token, outcome, {"server": server, "server_before": token.server})
     except IntegrityError:
         existing = find_token(token.owner_id, server, secret)
@@ -155,6 +156,12 @@ def record_use(token: RapidProToken) -> None:
         RapidProToken.objects.filter(pk=token.pk).update(last_used_on=now)
 
 
+def holds_still(token: RapidProToken) -> bool:
+    """Return whether the row still holds the token that was read, and nobody has disabled it meanwhile."""
+    rows = RapidProToken.objects.filter(pk=token.pk, sealed=token.sealed, server=token.server)
+    return rows.exclude(state=TokenState.DISABLED).exists()
+
+
 def rename_token(token: RapidProToken, label: str) -> None:
     """Give the row another label."""
     with transaction.atomic():
@@ -185,6 +192,7 @@ def _set_state(token: RapidProToken, rows: QuerySet[RapidProToken], state: Token
         if changed:
             entry = record(action, token=token)
             if action == Action.TOKEN_DISABLED:
+                kept.drop_on_commit(token)
                 notices.tell_owner(entry, token.server)
     return changed
 
@@ -195,5 +203,6 @@ arecord_not_saved = sync_to_async(record_not_saved)
 areplace_token = sync_to_async(replace_token)
 arecord_check = sync_to_async(record_check)
 arecord_use = sync_to_async(record_use)
+aholds_still = sync_to_async(holds_still)
 arename_token = sync_to_async(rename_token)
 adelete_token = sync_to_async(delete_token)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from rapidpro_integration import flow_views, server_views, token_views
+from rapidpro_integration import flow_list_views, flow_views, server_views, token_views
 
 app_name = "rapidpro"
 
@@ -15,6 +15,7 @@ urlpatterns = [
     path("<uuid:token_id>/replace/", token_views.token_replace, name="token-replace"),
     path("<uuid:token_id>/rename/", token_views.token_rename, name="token-rename"),
     path("<uuid:token_id>/delete/", token_views.token_delete, name="token-delete"),
-    path("<uuid:token_id>/flows/", flow_views.flow_list, name="flow-list"),
+    path("<uuid:token_id>/flows/", flow_list_views.flow_list, name="flow-list"),
+    path("<uuid:token_id>/flows/refresh/", flow_list_views.flow_refresh, name="flow-refresh"),
     path("<uuid:token_id>/flows/<uuid:flow_uuid>/", flow_views.flow_detail, name="flow-detail"),
 ]
