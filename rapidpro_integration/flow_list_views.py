@@ -1,5 +1,7 @@
 """The page of a workspace's flows, answered from the kept list."""
 
+import asyncio
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from django.contrib import messages
@@ -7,39 +9,104 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.selectors import person
 from rapidpro_integration import selectors
 from rapidpro_integration.client.errors import AbstractRequestException
+from rapidpro_integration.flow_filters import DEFAULT_SORT, Counts, FlowQuery, search
+from rapidpro_integration.flow_forms import FlowFilterForm
 from rapidpro_integration.flow_lists import alisting
 from rapidpro_integration.flow_views import _aproblem
-from rapidpro_integration.forms import FlowWindowForm
+from rapidpro_integration.models import RapidProToken
 from rapidpro_integration.problems import PROBLEMS
 
 ROWS_A_PAGE = 250
 
+# Column: (title, whether the first click puts the largest or newest on top).
+_COLUMNS: dict[str, tuple[Promise, bool]] = {
+    "name": (gettext_lazy("Name"), False),
+    "type": (gettext_lazy("Type"), False),
+    "labels": (gettext_lazy("Labels"), False),
+    "runs": (gettext_lazy("Runs"), True),
+    "rate": (gettext_lazy("Completed"), True),
+    "modified": (gettext_lazy("Modified"), True),
+    "created": (gettext_lazy("Created"), True),
+}
+# The fields that are folded away until one of them is used.
+_MORE = ("after", "before", "created_after", "created_before", "idle", "rate_from", "rate_to")
+# What htmx puts in place besides the rows: what the filters say, and never the field that somebody is typing in.
+_SWAPPED = ",".join(
+    [
+        *("#asof", "#clear", "#id_sort", "#id_label", "#id_type", "#id_archived", "#count_no_runs"),
+        *(f"#slot_{name}" for name in ("q", "label", "type", "archived", *_MORE)),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A column's heading: `order` is how it is sorted now ("" if it is not), `following` what a click asks for."""
+
+    title: Promise
+    order: str
+    following: str
+    is_number: bool
+
+
+def _headings(sort: str) -> list[Heading]:
+    found = []
+    for name, (title, largest_first) in _COLUMNS.items():
+        order = {name: "ascending", f"-{name}": "descending"}.get(sort, "")
+        down = order == "ascending" if order else largest_first
+        found.append(Heading(title, order, f"-{name}" if down else name, name in {"runs", "rate"}))
+    return found
+
 
 @require_safe
 async def flow_list(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
-    """Show the flows of one of the person's workspaces, newest first, whole or in a window of modification days."""
+    """Show the flows of one of the person's workspaces: filtered, sorted, 250 a page. Bad filters ask no server."""
     token = await selectors.aget_token_or_404(person(request).pk, token_id)
-    context: dict[str, object] = {"section": "tokens", "token": token, "form": (form := FlowWindowForm(request.GET))}
-    if form.is_valid():
-        try:
-            listing = await alisting(token)
-        except AbstractRequestException as error:
-            return await _aproblem(request, error, token)
-        flows = listing.flows
-        rows = [flow for flow in flows.rows if form.admits(flow.modified_on)]
-        context |= {
-            "flows": flows,
-            "problem": PROBLEMS[listing.problem] if listing.problem else None,
-            "page": Paginator(rows, ROWS_A_PAGE).get_page(request.GET.get("page")),
-            "filtered": any(form.window()),
-        }
+    form = FlowFilterForm(request.GET)
+    context: dict[str, object] = {
+        "section": "tokens",
+        "token": token,
+        "form": form,
+        "more": [form[name] for name in _MORE],
+        "more_open": any(request.GET.get(name) for name in (*_MORE, "no_runs")),
+        "swapped": _SWAPPED,
+    }
+    if not form.is_valid():
+        context["options"] = form.options(Counts())
+        return TemplateResponse(request, "rapidpro_integration/flow_list.html", context)
+    query = form.query()
+    try:
+        listing = await alisting(token)
+    except AbstractRequestException as error:
+        return await _awhole_page(request, error, token)
+    found = await asyncio.to_thread(search, listing.flows, query)
+    context |= {
+        "flows": listing.flows,
+        "problem": PROBLEMS[listing.problem] if listing.problem else None,
+        "found": found,
+        "options": form.options(found.counts),
+        "headings": _headings(query.sort),
+        "sorted": query.sort != DEFAULT_SORT,
+        "page": Paginator(found.flows, ROWS_A_PAGE).get_page(request.GET.get("page")),
+        "filtered": replace(query, sort=DEFAULT_SORT) != FlowQuery(),
+    }
     return TemplateResponse(request, "rapidpro_integration/flow_list.html", context)
+
+
+async def _awhole_page(request: HttpRequest, error: AbstractRequestException, token: RapidProToken) -> HttpResponseBase:
+    response = await _aproblem(request, error, token)
+    if request.headers.get("HX-Request") == "true":
+        # htmx swaps in no page of a problem: it loads the whole page again instead, and so the person sees it.
+        response.headers["HX-Refresh"] = "true"
+    return response
 
 
 @require_POST

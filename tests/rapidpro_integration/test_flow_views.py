@@ -160,7 +160,7 @@ def test_window_counts_whole_days_of_the_persons_zone(
     page = get(owner_client, token, "?after=2026-11-01&before=2026-11-02")
     assert [f"Flow {number}" in page for number in range(4)] == [False, True, True, False]
     assert "Africa/Nairobi" in page
-    assert "No flow was modified on these days" in get(owner_client, token, "?before=2026-01-01")
+    assert "No flow fits these filters" in get(owner_client, token, "?before=2026-01-01")
     assert route.call_count == 1
 
 
