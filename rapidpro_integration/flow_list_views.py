@@ -6,17 +6,21 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts.audit.actions import Action
+from accounts.audit.services import arecord
 from accounts.selectors import person
 from rapidpro_integration import selectors
 from rapidpro_integration.client.errors import AbstractRequestException
+from rapidpro_integration.exports import FORMATS, file_response
 from rapidpro_integration.flow_filters import DEFAULT_SORT, Counts, FlowQuery, search
 from rapidpro_integration.flow_forms import FlowFilterForm
 from rapidpro_integration.flow_lists import alisting
@@ -78,6 +82,7 @@ async def flow_list(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
         "more": [form[name] for name in _MORE],
         "more_open": any(request.GET.get(name) for name in (*_MORE, "no_runs")),
         "swapped": _SWAPPED,
+        "formats": {kind: kind.upper() for kind in FORMATS},
     }
     if not form.is_valid():
         context["options"] = form.options(Counts())
@@ -119,5 +124,29 @@ async def flow_refresh(request: HttpRequest, token_id: UUID) -> HttpResponseBase
         return await _aproblem(request, error, token)
     if listing.problem is None:
         messages.success(request, _("The list is up to date."))
+    return _back(request, token)
+
+
+@require_safe
+async def flow_export(request: HttpRequest, token_id: UUID, kind: str) -> HttpResponseBase:
+    """Send exactly the flows that the page with the same filters shows, in its order, all pages, as a file."""
+    token = await selectors.aget_token_or_404(person(request).pk, token_id)
+    form = FlowFilterForm(request.GET)
+    if kind not in FORMATS:
+        raise Http404
+    if not form.is_valid():
+        return _back(request, token)
+    try:
+        flows = (await alisting(token)).flows
+    except AbstractRequestException as error:
+        return await _aproblem(request, error, token)
+    found = await asyncio.to_thread(search, flows, form.query())
+    await arecord(Action.FLOWS_EXPORTED, token=token, details={"format": kind, "flows": len(found.flows)})
+    zone = timezone.get_current_timezone()
+    return await asyncio.to_thread(file_response, token, found.flows, flows.fetched_at, kind, zone)
+
+
+def _back(request: HttpRequest, token: RapidProToken) -> HttpResponseRedirect:
+    """Return to the list with the filters that the request came with."""
     query = request.GET.urlencode()
     return HttpResponseRedirect(reverse("rapidpro:flow-list", args=[token.pk]) + (f"?{query}" if query else ""))

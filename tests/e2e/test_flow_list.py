@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from openpyxl import load_workbook
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.conftest import screenshot, sign_in
@@ -72,3 +74,19 @@ def test_typing_swaps_the_table_alone_and_keeps_the_address(
     expect(page.locator("#slot_rate_to")).to_contain_text("lower than the lowest")
     assert page.evaluate("window.samePage")
     screenshot(page, "flows-bad-filter")
+
+
+def test_saved_file_opens_again_with_exactly_the_filtered_rows(plain_page: Page, base_url: str, tmp_path: Path) -> None:
+    address = open_flows(plain_page, base_url)
+    plain_page.goto(f"{address}?type=background&sort=name")
+    said = plain_page.locator("#flows").get_by_role("status").inner_text()
+    with plain_page.expect_download() as saved:
+        plain_page.get_by_role("link", name="XLSX").click()
+    file = tmp_path / saved.value.suggested_filename
+    saved.value.save_as(file)
+    assert re.fullmatch(r"flows-.*National-Health-Messaging-\d{4}-\d\d-\d\d-\d{4}-UTC\.xlsx", file.name)
+    heading, *rows = load_workbook(file).active.values
+    assert f"{len(rows)} of 2,600" in said
+    assert {row[heading.index("type")] for row in rows} == {"background"}
+    shown = plain_page.locator("table.flows tbody th bdi").all_inner_texts()
+    assert [row[heading.index("name")] or "(no name)" for row in rows][: len(shown)] == shown
