@@ -7,7 +7,7 @@ filters as they are. 25,000 flows take about 20 ms.
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain, compress
 from typing import Any
@@ -42,6 +42,11 @@ class FlowQuery:
     idle_since: datetime | None = None
     rate: tuple[int | None, int | None] = (None, None)
     sort: str = DEFAULT_SORT
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether it wants less than everything."""
+        return replace(self, sort=DEFAULT_SORT) != FlowQuery()
 
 
 @dataclass(frozen=True, slots=True)

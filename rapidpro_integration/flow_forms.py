@@ -7,12 +7,22 @@ from typing import Any
 
 from django import forms
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from rapidpro_integration.flow_filters import DEFAULT_SORT, NO_TYPE, SORTS, Counts, FlowQuery, Window, fold
 from rapidpro_integration.templatetags.rapidpro import flow_type
 
+TITLES: dict[str, Promise] = {
+    "name": gettext_lazy("Name"),
+    "type": gettext_lazy("Type"),
+    "labels": gettext_lazy("Labels"),
+    "runs": gettext_lazy("Runs"),
+    "rate": gettext_lazy("Completed"),
+    "modified": gettext_lazy("Modified"),
+    "created": gettext_lazy("Created"),
+}
 _ARCHIVED = {"no": False, "yes": True}
 
 
@@ -53,10 +63,16 @@ class FlowFilterForm(forms.Form):
     idle = _number(gettext_lazy("Idle for days"), 1, 36_500)
     rate_from = _number(gettext_lazy("Completed from %"), 0, 100)
     rate_to = _number(gettext_lazy("Completed to %"), 0, 100)
-    sort = forms.CharField(required=False, widget=forms.HiddenInput)
+    sort = forms.CharField(label=gettext_lazy("Order"), required=False, widget=forms.Select)
 
     def __init__(self, data: Mapping[str, Any]) -> None:
         super().__init__(data, label_suffix="")
+        # The usual order comes first, for a browser chooses the first one where none is named.
+        orders = [DEFAULT_SORT, *(sort for sort in SORTS if sort != DEFAULT_SORT)]
+        arrows = [(sort, f"{TITLES[sort.removeprefix('-')]} {'↓' if sort[0] == '-' else '↑'}") for sort in orders]
+        widget = self.fields["sort"].widget
+        assert isinstance(widget, forms.Select)  # noqa: S101  # narrows the type
+        widget.choices = arrows
 
     def clean_sort(self) -> str:
         """Return the order; one that nobody can have chosen is the usual one."""

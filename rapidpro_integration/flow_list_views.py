@@ -1,7 +1,7 @@
 """The page of a workspace's flows, answered from the kept list."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import UUID
 
 from django.contrib import messages
@@ -12,34 +12,26 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.audit.actions import Action
 from accounts.audit.services import arecord
 from accounts.selectors import person
-from rapidpro_integration import selectors
+from rapidpro_integration import selectors, services
 from rapidpro_integration.client.errors import AbstractRequestException
 from rapidpro_integration.exports import FORMATS, file_response
-from rapidpro_integration.flow_filters import DEFAULT_SORT, Counts, FlowQuery, search
-from rapidpro_integration.flow_forms import FlowFilterForm
+from rapidpro_integration.flow_filters import DEFAULT_SORT, Counts, search
+from rapidpro_integration.flow_forms import TITLES, FlowFilterForm
 from rapidpro_integration.flow_lists import alisting
+from rapidpro_integration.flow_numbers import changes_of, numbers_of
 from rapidpro_integration.flow_views import _aproblem
 from rapidpro_integration.models import RapidProToken
 from rapidpro_integration.problems import PROBLEMS
 
 ROWS_A_PAGE = 250
 
-# Column: (title, whether the first click puts the largest or newest on top).
-_COLUMNS: dict[str, tuple[Promise, bool]] = {
-    "name": (gettext_lazy("Name"), False),
-    "type": (gettext_lazy("Type"), False),
-    "labels": (gettext_lazy("Labels"), False),
-    "runs": (gettext_lazy("Runs"), True),
-    "rate": (gettext_lazy("Completed"), True),
-    "modified": (gettext_lazy("Modified"), True),
-    "created": (gettext_lazy("Created"), True),
-}
+# Of these the first click puts the largest or the newest on top.
+_LARGEST_FIRST = frozenset({"runs", "rate", "modified", "created"})
 # The fields that are folded away until one of them is used.
 _MORE = ("after", "before", "created_after", "created_before", "idle", "rate_from", "rate_to")
 # What htmx puts in place besides the rows: what the filters say, and never the field that somebody is typing in.
@@ -63,9 +55,9 @@ class Heading:
 
 def _headings(sort: str) -> list[Heading]:
     found = []
-    for name, (title, largest_first) in _COLUMNS.items():
+    for name, title in TITLES.items():
         order = {name: "ascending", f"-{name}": "descending"}.get(sort, "")
-        down = order == "ascending" if order else largest_first
+        down = order == "ascending" if order else name in _LARGEST_FIRST
         found.append(Heading(title, order, f"-{name}" if down else name, name in {"runs", "rate"}))
     return found
 
@@ -92,8 +84,10 @@ async def flow_list(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
         listing = await alisting(token)
     except AbstractRequestException as error:
         return await _awhole_page(request, error, token)
+    since = await services.anote_look(token)
     found = await asyncio.to_thread(search, listing.flows, query)
     context |= {
+        "changes": changes_of(listing.flows.rows, since) if since else None,
         "flows": listing.flows,
         "problem": PROBLEMS[listing.problem] if listing.problem else None,
         "found": found,
@@ -101,7 +95,7 @@ async def flow_list(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
         "headings": _headings(query.sort),
         "sorted": query.sort != DEFAULT_SORT,
         "page": Paginator(found.flows, ROWS_A_PAGE).get_page(request.GET.get("page")),
-        "filtered": replace(query, sort=DEFAULT_SORT) != FlowQuery(),
+        "filtered": query.is_filtered,
     }
     return TemplateResponse(request, "rapidpro_integration/flow_list.html", context)
 
@@ -125,6 +119,33 @@ async def flow_refresh(request: HttpRequest, token_id: UUID) -> HttpResponseBase
     if listing.problem is None:
         messages.success(request, _("The list is up to date."))
     return _back(request, token)
+
+
+@require_safe
+async def flow_numbers(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
+    """Show the numbers of the flows that fit the filters, and what changed since the last visit."""
+    token = await selectors.aget_token_or_404(person(request).pk, token_id)
+    form = FlowFilterForm(request.GET)
+    if not form.is_valid():
+        return _back(request, token)
+    try:
+        listing = await alisting(token)
+    except AbstractRequestException as error:
+        return await _aproblem(request, error, token)
+    since = await services.anote_look(token)
+    query = form.query()
+    found = await asyncio.to_thread(search, listing.flows, query)
+    context: dict[str, object] = {
+        "section": "tokens",
+        "token": token,
+        "flows": listing.flows,
+        "problem": PROBLEMS[listing.problem] if listing.problem else None,
+        "found": found,
+        "filtered": query.is_filtered,
+        "numbers": await asyncio.to_thread(numbers_of, found.flows),
+        "changes": await asyncio.to_thread(changes_of, found.flows, since) if since else None,
+    }
+    return TemplateResponse(request, "rapidpro_integration/flow_numbers.html", context)
 
 
 @require_safe

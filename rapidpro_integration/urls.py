@@ -17,6 +17,7 @@ urlpatterns = [
     path("<uuid:token_id>/delete/", token_views.token_delete, name="token-delete"),
     path("<uuid:token_id>/flows/", flow_list_views.flow_list, name="flow-list"),
     path("<uuid:token_id>/flows/refresh/", flow_list_views.flow_refresh, name="flow-refresh"),
+    path("<uuid:token_id>/flows/numbers/", flow_list_views.flow_numbers, name="flow-numbers"),
     path("<uuid:token_id>/flows/export/<slug:kind>/", flow_list_views.flow_export, name="flow-export"),
     path("<uuid:token_id>/flows/<uuid:flow_uuid>/", flow_views.flow_detail, name="flow-detail"),
 ]
