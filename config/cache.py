@@ -42,6 +42,10 @@ class FallbackRedisCache(RedisCache):
         self._local = LocMemCache(f"without {server}", {**params, "OPTIONS": {"MAX_ENTRIES": LOCAL_ENTRIES}})
         self._state = _state(str(server))
 
+    def is_shared(self) -> bool:
+        """Return whether other processes see what is put here now; nothing large should be kept while they do not."""
+        return self._state.is_up()
+
     def _either(self, operation: str, *args: Any, **kwargs: Any) -> Any:
         if self._state.is_up():
             try:

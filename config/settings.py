@@ -219,6 +219,14 @@ SANDBOX_ORIGIN = env.str("SANDBOX_ORIGIN", default="") if DEBUG else ""
 if SANDBOX_ORIGIN and SANDBOX_ORIGIN not in RAPIDPRO_SERVERS:
     RAPIDPRO_SERVERS.append(SANDBOX_ORIGIN)
 
+# --- Kept lists of flows (read by rapidpro_integration.kept) ------------------------------------
+
+# How long a list is shown without asking the server again, and how long the last one is kept for the day it is down.
+FLOWS_FRESH_S = env.int("FLOWS_FRESH_S", default=300)
+FLOWS_KEPT_S = env.int("FLOWS_KEPT_S", default=86_400)
+if not 0 < FLOWS_FRESH_S <= FLOWS_KEPT_S:
+    raise ImproperlyConfigured("FLOWS_FRESH_S is more than 0 and at most FLOWS_KEPT_S.")
+
 # --- Mail -------------------------------------------------------------------------------------
 
 _mail = env.email_url("EMAIL_URL", default="consolemail://")

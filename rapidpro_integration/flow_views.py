@@ -1,10 +1,9 @@
-"""The pages of a workspace's flows."""
+"""The page of one flow."""
 
 import json
 from contextlib import suppress
 from uuid import UUID
 
-from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponseBase
 from django.template.response import TemplateResponse
 from django.views.decorators.http import require_safe
@@ -13,14 +12,11 @@ from accounts.selectors import person
 from rapidpro_integration import selectors, services
 from rapidpro_integration.checking import as_told, outcome_of
 from rapidpro_integration.client.errors import AbstractRequestException, Kind
-from rapidpro_integration.forms import FlowWindowForm
 from rapidpro_integration.interface import RapidProInterface
 from rapidpro_integration.models import RapidProToken
 from rapidpro_integration.openings import Purpose, anote_opening
 from rapidpro_integration.problems import problem_response
 from rapidpro_integration.services import TokenChangedMeanwhile
-
-ROWS_A_PAGE = 250
 
 
 async def _aproblem(request: HttpRequest, error: AbstractRequestException, token: RapidProToken) -> HttpResponseBase:
@@ -37,25 +33,6 @@ async def _aproblem(request: HttpRequest, error: AbstractRequestException, token
 def pretty_json(value: object) -> str:
     """Return JSON for people to read; what cannot be sent in a page (a lone surrogate) becomes a question mark."""
     return json.dumps(value, indent=2, ensure_ascii=False).encode("utf-8", "replace").decode()
-
-
-@require_safe
-async def flow_list(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
-    """Show the flows of one of the person's workspaces, newest first, whole or in a window of modification days."""
-    token = await selectors.aget_token_or_404(person(request).pk, token_id)
-    context: dict[str, object] = {"section": "tokens", "token": token, "form": (form := FlowWindowForm(request.GET))}
-    if form.is_valid():
-        after, before = form.window()
-        try:
-            interface = RapidProInterface.for_token(token)
-            await anote_opening(token, Purpose.FLOWS)
-            flows = await interface.aget_flows(before_date=before, after_date=after)
-        except AbstractRequestException as error:
-            return await _aproblem(request, error, token)
-        await services.arecord_use(token)
-        page = Paginator(flows, ROWS_A_PAGE).get_page(request.GET.get("page"))
-        context |= {"flows": flows, "page": page, "filtered": bool(after or before)}
-    return TemplateResponse(request, "rapidpro_integration/flow_list.html", context)
 
 
 @require_safe

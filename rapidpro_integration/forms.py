@@ -1,12 +1,10 @@
-"""What people type: tokens, labels and a window of dates. Nothing here asks the database."""
+"""What people type: tokens, labels and servers. Nothing here asks the database."""
 
 import unicodedata
 from collections.abc import Collection
-from datetime import datetime, time
 from typing import Any
 
 from django import forms
-from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -172,35 +170,3 @@ class ServerRequestForm(forms.Form):
         if origin in self.waiting:
             raise forms.ValidationError(_("You have asked for this server already."), code="waiting")
         return origin
-
-
-class FlowWindowForm(forms.Form):
-    """A window of days in which flows were modified, in the person's own time zone; both days count whole."""
-
-    after = forms.DateField(
-        label=_("Modified from"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
-    )
-    before = forms.DateField(
-        label=_("Modified until"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
-    )
-
-    def clean(self) -> dict[str, Any]:
-        """Raise ValidationError for a window that ends before it begins: the server would say "no flows" to it."""
-        cleaned: dict[str, Any] = super().clean() or {}
-        for name in ("after", "before"):
-            # Nobody means these, and the first and the last day of the calendar have no UTC in every zone.
-            if cleaned.get(name) and not 1900 <= cleaned[name].year <= 2200:
-                self.add_error(name, self.fields[name].error_messages["invalid"])
-        after, before = cleaned.get("after"), cleaned.get("before")
-        if after and before and after > before:
-            raise forms.ValidationError(_("The first day is later than the last one."), code="order")
-        return cleaned
-
-    def window(self) -> tuple[datetime | None, datetime | None]:
-        """Return the first and the last moment of the window, aware, in the person's time zone."""
-        zone = timezone.get_current_timezone()
-        after, before = self.cleaned_data.get("after"), self.cleaned_data.get("before")
-        return (
-            datetime.combine(after, time.min, tzinfo=zone) if after else None,
-            datetime.combine(before, time.max, tzinfo=zone) if before else None,
-        )

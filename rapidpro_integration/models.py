@@ -60,6 +60,9 @@ class RapidProToken(models.Model):
     changed_on = models.DateTimeField(_("changed"), auto_now=True)
     checked_on = models.DateTimeField(_("checked"), null=True, blank=True)
     last_used_on = models.DateTimeField(_("last used"), null=True, blank=True)
+    # When the owner last looked at the flows, and when the visit before this one ended (services.note_look).
+    flows_seen_on = models.DateTimeField(_("flows seen"), null=True, blank=True, editable=False)
+    flows_seen_before_on = models.DateTimeField(_("flows seen before"), null=True, blank=True, editable=False)
     check_duration_ms = models.PositiveIntegerField(_("duration of the last check (ms)"), null=True, blank=True)
     check_status = models.PositiveSmallIntegerField(_("HTTP status of the last check"), null=True, blank=True)
     check_reference = models.CharField(_("reference of the last check"), max_length=16, blank=True)

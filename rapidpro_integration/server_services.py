@@ -7,8 +7,8 @@ from django.utils import timezone
 from accounts.audit.actions import Action, Outcome
 from accounts.audit.services import record
 from accounts.models import User
-from rapidpro_integration import selectors, server_mail
-from rapidpro_integration.models import RequestState, Server, ServerRequest
+from rapidpro_integration import kept, selectors, server_mail
+from rapidpro_integration.models import RapidProToken, RequestState, Server, ServerRequest
 
 # Each wish is a mail to the administrators.
 MAX_WAITING = 5
@@ -97,6 +97,8 @@ def pause_server(server: Server, *, paused: bool) -> bool:
     with transaction.atomic():
         changed = bool(Server.objects.filter(pk=server.pk).exclude(paused=paused).update(paused=paused))
         if changed:
+            if paused:
+                kept.drop_on_commit(*RapidProToken.objects.filter(server=server.origin))
             record(
                 Action.SERVER_CHANGED,
                 details={"server": server.origin, "change": "paused" if paused else "resumed"},

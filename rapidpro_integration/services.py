@@ -1,7 +1,7 @@
 """Writes: each is one sync transaction, wrapped once for the async views (`aadd_token` is `add_token`)."""
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -12,13 +12,15 @@ from django.utils import timezone
 from accounts.audit.actions import Action
 from accounts.audit.chain import Fact
 from accounts.audit.services import record
-from rapidpro_integration import canaries, notices, servers, vault
+from rapidpro_integration import canaries, kept, notices, servers, vault
 from rapidpro_integration.checking import REFUSED, CheckOutcome
 from rapidpro_integration.models import RapidProToken, TokenState
 from rapidpro_integration.vault import Secret
 
 # How fine "last used" is kept: a page opened ten times in a minute is one write.
 _USED_EVERY = timedelta(minutes=1)
+# Who comes back after so long has been away.
+VISIT_GAP = timedelta(minutes=30)
 
 
 class TokenAlreadySaved(Exception):  # exceptions end in the fact
@@ -94,6 +96,8 @@ def replace_token(token: RapidProToken, server: str, secret: Secret, outcome: Ch
         "workspace_country": "",
         "workspace_languages": [],
         "workspace_time_zone": "",
+        "flows_seen_on": None,
+        "flows_seen_before_on": None,
     }
     fields = sealed_fields(secret, row_id=token.pk, owner_id=token.owner_id, server=server)
     try:
@@ -102,6 +106,7 @@ def replace_token(token: RapidProToken, server: str, secret: Secret, outcome: Ch
             if existing is not None and existing.pk != token.pk:
                 raise TokenAlreadySaved(existing)
             _update_unchanged(token, forgotten | fields | outcome.fields())
+            kept.drop_on_commit(token)
             _record_saved(Action.TOKEN_REPLACED, token, outcome, {"server": server, "server_before": token.server})
     except IntegrityError:
         existing = find_token(token.owner_id, server, secret)
@@ -155,6 +160,25 @@ def record_use(token: RapidProToken) -> None:
         RapidProToken.objects.filter(pk=token.pk).update(last_used_on=now)
 
 
+def note_look(token: RapidProToken) -> datetime | None:
+    """Save that the owner looks at the flows now, at most once a minute; return when the last visit ended.
+
+    Looks that follow each other within VISIT_GAP are one visit. None before the second visit.
+    """
+    now, seen, before = timezone.now(), token.flows_seen_on, token.flows_seen_before_on
+    if seen is not None and now - seen > VISIT_GAP:
+        before = seen
+    if seen is None or now - seen > _USED_EVERY:
+        RapidProToken.objects.filter(pk=token.pk).update(flows_seen_on=now, flows_seen_before_on=before)
+    return before
+
+
+def holds_still(token: RapidProToken) -> bool:
+    """Return whether the row still holds the token that was read, and nobody has disabled it meanwhile."""
+    rows = RapidProToken.objects.filter(pk=token.pk, sealed=token.sealed, server=token.server)
+    return rows.exclude(state=TokenState.DISABLED).exists()
+
+
 def rename_token(token: RapidProToken, label: str) -> None:
     """Give the row another label."""
     with transaction.atomic():
@@ -185,6 +209,7 @@ def _set_state(token: RapidProToken, rows: QuerySet[RapidProToken], state: Token
         if changed:
             entry = record(action, token=token)
             if action == Action.TOKEN_DISABLED:
+                kept.drop_on_commit(token)
                 notices.tell_owner(entry, token.server)
     return changed
 
@@ -195,5 +220,7 @@ arecord_not_saved = sync_to_async(record_not_saved)
 areplace_token = sync_to_async(replace_token)
 arecord_check = sync_to_async(record_check)
 arecord_use = sync_to_async(record_use)
+anote_look = sync_to_async(note_look)
+aholds_still = sync_to_async(holds_still)
 arename_token = sync_to_async(rename_token)
 adelete_token = sync_to_async(delete_token)

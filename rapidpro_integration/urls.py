@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from rapidpro_integration import flow_views, picture_views, server_views, token_views
+from rapidpro_integration import flow_list_views, flow_views, picture_views, server_views, token_views
 
 app_name = "rapidpro"
 
@@ -17,7 +17,10 @@ urlpatterns = [
     path("<uuid:token_id>/replace/", token_views.token_replace, name="token-replace"),
     path("<uuid:token_id>/rename/", token_views.token_rename, name="token-rename"),
     path("<uuid:token_id>/delete/", token_views.token_delete, name="token-delete"),
-    path("<uuid:token_id>/flows/", flow_views.flow_list, name="flow-list"),
+    path("<uuid:token_id>/flows/", flow_list_views.flow_list, name="flow-list"),
+    path("<uuid:token_id>/flows/refresh/", flow_list_views.flow_refresh, name="flow-refresh"),
+    path("<uuid:token_id>/flows/numbers/", flow_list_views.flow_numbers, name="flow-numbers"),
+    path("<uuid:token_id>/flows/export/<slug:kind>/", flow_list_views.flow_export, name="flow-export"),
     path(f"{_FLOW}/", flow_views.flow_detail, name="flow-detail"),
     path(f"{_FLOW}/picture/", picture_views.flow_picture, name="flow-picture"),
     path(f"{_FLOW}/picture.svg", picture_views.flow_picture_file, name="flow-picture-file"),

@@ -189,7 +189,7 @@ class KeyRing:
 
         HMAC-SHA256 under a key derived for nothing else (HKDF), so that no tenant can tell what another holds.
         """
-        derived = self._derived(key_id or self.sealing_key_id, b"rapidpro-console fingerprint v1")
+        derived = self.derived(key_id or self.sealing_key_id, b"rapidpro-console fingerprint v1")
         parts = (str(owner_id).encode(), origin.encode(), secret.reveal().encode())
         message = b"".join(len(part).to_bytes(4) + part for part in parts)
         return hmac.new(derived, message, hashlib.sha256).hexdigest()
@@ -200,9 +200,10 @@ class KeyRing:
 
     def check_value(self, key_id: str) -> str:
         """Return 64 hex digits that only this key gives and that tell nothing of it: to know a key again by."""
-        return self._derived(key_id, b"rapidpro-console key canary v1").hex()
+        return self.derived(key_id, b"rapidpro-console key canary v1").hex()
 
-    def _derived(self, key_id: str, purpose: bytes) -> bytes:
+    def derived(self, key_id: str, purpose: bytes) -> bytes:
+        """Return 32 bytes that only this key gives for this purpose (HKDF-SHA256)."""
         return HKDF(SHA256(), KEY_BYTES, salt=None, info=purpose).derive(self._keys[key_id])
 
 

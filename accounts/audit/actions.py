@@ -27,6 +27,7 @@ class Action(models.TextChoices):
     TOKEN_DELETED = "token_deleted", _("Token deleted")
     TOKEN_DISABLED = "token_disabled", _("Token disabled")
     TOKEN_ENABLED = "token_enabled", _("Token enabled")
+    FLOWS_EXPORTED = "flows_exported", _("Flows exported")
     KEYS_ROTATED = "keys_rotated", _("Tokens sealed with another key")
 
     SERVER_ASKED = "server_asked", _("Server asked for")

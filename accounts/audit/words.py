@@ -15,6 +15,8 @@ _NAMES: Mapping[str, Promise] = {
     "server_before": _("Server before"),
     "state": _("Found"),
     "status": _("HTTP status"),
+    "format": _("Format"),
+    "flows": _("Flows"),
     "label": _("New label"),
     "from": _("From"),
     "to": _("To"),

@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
                 ('number', models.BigIntegerField(primary_key=True, serialize=False, verbose_name='number')),
                 ('when', models.DateTimeField(verbose_name='when')),
                 ('action', models.CharField(choices=accounts.audit.models._actions, max_length=32, verbose_name='action')),
-                ('outcome', models.CharField(choices=[('done', 'Done'), ('refused', 'Refused'), ('failed', 'Failed')], default='done', max_length=16, verbose_name='outcome')),
+                ('outcome', models.CharField(choices=[('done', 'Done'), ('refused', 'Refused'), ('failed', 'Went wrong')], default='done', max_length=16, verbose_name='outcome')),
                 ('actor_id', models.BigIntegerField(null=True, verbose_name='who (id)')),
                 ('actor_name', models.CharField(blank=True, max_length=255, verbose_name='who')),
                 ('owner_id', models.BigIntegerField(null=True, verbose_name='whose (id)')),

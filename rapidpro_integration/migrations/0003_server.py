@@ -43,7 +43,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=80, verbose_name='name')),
                 ('origin', models.CharField(max_length=255, verbose_name='address')),
                 ('reason', models.CharField(max_length=500, verbose_name='reason')),
-                ('state', models.CharField(choices=[('waiting', 'Waiting'), ('approved', 'Approved'), ('refused', 'Refused')], default='waiting', max_length=16, verbose_name='state')),
+                ('state', models.CharField(choices=[('waiting', 'Not answered yet'), ('approved', 'Approved'), ('refused', 'Refused')], default='waiting', max_length=16, verbose_name='state')),
                 ('asked_on', models.DateTimeField(auto_now_add=True, verbose_name='asked')),
                 ('answer', models.CharField(blank=True, max_length=500, verbose_name='answer')),
                 ('decided_on', models.DateTimeField(blank=True, null=True, verbose_name='decided')),

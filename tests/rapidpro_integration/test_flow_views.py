@@ -152,14 +152,16 @@ def test_flow_without_name_type_labels_or_runs_is_shown(
 # --- The window of days -------------------------------------------------------------------------
 
 
-def test_window_is_asked_in_utc_with_whole_days(owner_client: Client, token: RapidProToken, rapidpro: Answer) -> None:
-    route = rapidpro(FLOWS, json=page_of())
+def test_window_counts_whole_days_of_the_persons_zone(
+    owner_client: Client, token: RapidProToken, rapidpro: Answer
+) -> None:
+    moments = ["2026-10-31T20:59:59Z", "2026-10-31T21:00:00Z", "2026-11-02T20:59:59.999999Z", "2026-11-02T21:00:00Z"]
+    route = rapidpro(FLOWS, json=page_of(*(flow(number, modified_on=on) for number, on in enumerate(moments))))
     page = get(owner_client, token, "?after=2026-11-01&before=2026-11-02")
-    params = route.calls.last.request.url.params
-    assert params["after"] == "2026-10-31T21:00:00.000000Z"
-    assert params["before"] == "2026-11-02T20:59:59.999999Z"
-    assert "No flow was modified on these days" in page
+    assert [f"Flow {number}" in page for number in range(4)] == [False, True, True, False]
     assert "Africa/Nairobi" in page
+    assert "No flow fits these filters" in get(owner_client, token, "?before=2026-01-01")
+    assert route.call_count == 1
 
 
 @pytest.mark.parametrize("query", ["?after=yesterday", "?after=2026-11-02&before=2026-11-01"])
@@ -200,19 +202,21 @@ def test_unknown_flow_is_a_404_with_the_way_back(owner_client: Client, token: Ra
     assert "This workspace has no such flow" in page
 
 
-def test_looking_at_flows_is_a_use_of_the_token(owner_client: Client, token: RapidProToken, rapidpro: Answer) -> None:
+def test_asking_for_flows_is_a_use_of_the_token_and_looking_at_the_kept_list_is_none(
+    owner_client: Client, token: RapidProToken, rapidpro: Answer
+) -> None:
     rapidpro(FLOWS, json=page_of(flow()))
     get(owner_client, token)
     token.refresh_from_db()
     assert token.last_used_on is not None
-    first = token.last_used_on
+    hour_ago = timezone.now() - timezone.timedelta(hours=1)
+    RapidProToken.objects.update(last_used_on=hour_ago)
     get(owner_client, token)
     token.refresh_from_db()
-    assert token.last_used_on == first
-    RapidProToken.objects.update(last_used_on=timezone.now() - timezone.timedelta(hours=1))
-    get(owner_client, token)
+    assert token.last_used_on == hour_ago
+    owner_client.post(f"/tokens/{token.pk}/flows/refresh/")
     token.refresh_from_db()
-    assert token.last_used_on > first
+    assert token.last_used_on > hour_ago
 
 
 # --- Problems -----------------------------------------------------------------------------------

@@ -1,13 +1,10 @@
 """What people paste is cleaned or refused, and never repeated."""
 
-from datetime import UTC, datetime
-
 import pytest
-from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rapidpro_integration.forms import FlowWindowForm, TokenAddForm, TokenRenameForm
+from rapidpro_integration.forms import TokenAddForm, TokenRenameForm
 from rapidpro_integration.servers import Access, OpenServer, Reach
 from tests.conftest import OTHER_SERVER, SECRET, SERVER
 
@@ -121,29 +118,3 @@ def test_new_label_must_be_plain_text(label: str) -> None:
 @pytest.mark.parametrize("label", ["عيادات", "स्वास्थ्य", "Clinics 🏥", "x" * 80, "می\u200cخواهم"])
 def test_labels_of_every_script_are_accepted(label: str) -> None:
     assert TokenRenameForm({"label": label}).is_valid()
-
-
-def test_window_is_whole_days_in_the_persons_zone() -> None:
-    form = FlowWindowForm({"after": "2026-11-01", "before": "2026-11-02"})
-    with timezone.override("Africa/Nairobi"):
-        assert form.is_valid()
-        after, before = form.window()
-    assert after is not None
-    assert before is not None
-    assert after.astimezone(UTC) == datetime(2026, 10, 31, 21, tzinfo=UTC)
-    assert before.astimezone(UTC) == datetime(2026, 11, 2, 20, 59, 59, 999999, tzinfo=UTC)
-
-
-def test_open_window_has_no_ends() -> None:
-    form = FlowWindowForm({})
-    assert form.is_valid()
-    assert form.window() == (None, None)
-
-
-@pytest.mark.parametrize(
-    "data",
-    [{"after": "yesterday"}, {"before": "2026-02-30"}, {"after": "2026-11-02", "before": "2026-11-01"}],
-    ids=str,
-)
-def test_senseless_window_is_refused(data: dict[str, str]) -> None:
-    assert not FlowWindowForm(data).is_valid()

@@ -1,0 +1,173 @@
+"""The page of a workspace's flows, answered from the kept list."""
+
+import asyncio
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.audit.actions import Action
+from accounts.audit.services import arecord
+from accounts.selectors import person
+from rapidpro_integration import selectors, services
+from rapidpro_integration.client.errors import AbstractRequestException
+from rapidpro_integration.exports import FORMATS, file_response
+from rapidpro_integration.flow_filters import DEFAULT_SORT, Counts, search
+from rapidpro_integration.flow_forms import TITLES, FlowFilterForm
+from rapidpro_integration.flow_lists import alisting
+from rapidpro_integration.flow_numbers import changes_of, numbers_of
+from rapidpro_integration.flow_views import _aproblem
+from rapidpro_integration.models import RapidProToken
+from rapidpro_integration.problems import PROBLEMS
+
+ROWS_A_PAGE = 250
+
+# Of these the first click puts the largest or the newest on top.
+_LARGEST_FIRST = frozenset({"runs", "rate", "modified", "created"})
+# The fields that are folded away until one of them is used.
+_MORE = ("after", "before", "created_after", "created_before", "idle", "rate_from", "rate_to")
+# What htmx puts in place besides the rows: what the filters say, and never the field that somebody is typing in.
+_SWAPPED = ",".join(
+    [
+        *("#asof", "#clear", "#id_sort", "#id_label", "#id_type", "#id_archived", "#count_no_runs"),
+        *(f"#slot_{name}" for name in ("q", "label", "type", "archived", *_MORE)),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A column's heading: `order` is how it is sorted now ("" if it is not), `following` what a click asks for."""
+
+    title: Promise
+    order: str
+    following: str
+    is_number: bool
+
+
+def _headings(sort: str) -> list[Heading]:
+    found = []
+    for name, title in TITLES.items():
+        order = {name: "ascending", f"-{name}": "descending"}.get(sort, "")
+        down = order == "ascending" if order else name in _LARGEST_FIRST
+        found.append(Heading(title, order, f"-{name}" if down else name, name in {"runs", "rate"}))
+    return found
+
+
+@require_safe
+async def flow_list(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
+    """Show the flows of one of the person's workspaces: filtered, sorted, 250 a page. Bad filters ask no server."""
+    token = await selectors.aget_token_or_404(person(request).pk, token_id)
+    form = FlowFilterForm(request.GET)
+    context: dict[str, object] = {
+        "section": "tokens",
+        "token": token,
+        "form": form,
+        "more": [form[name] for name in _MORE],
+        "more_open": any(request.GET.get(name) for name in (*_MORE, "no_runs")),
+        "swapped": _SWAPPED,
+        "formats": {kind: kind.upper() for kind in FORMATS},
+    }
+    if not form.is_valid():
+        context["options"] = form.options(Counts())
+        return TemplateResponse(request, "rapidpro_integration/flow_list.html", context)
+    query = form.query()
+    try:
+        listing = await alisting(token)
+    except AbstractRequestException as error:
+        return await _awhole_page(request, error, token)
+    since = await services.anote_look(token)
+    found = await asyncio.to_thread(search, listing.flows, query)
+    context |= {
+        "changes": changes_of(listing.flows.rows, since) if since else None,
+        "flows": listing.flows,
+        "problem": PROBLEMS[listing.problem] if listing.problem else None,
+        "found": found,
+        "options": form.options(found.counts),
+        "headings": _headings(query.sort),
+        "sorted": query.sort != DEFAULT_SORT,
+        "page": Paginator(found.flows, ROWS_A_PAGE).get_page(request.GET.get("page")),
+        "filtered": query.is_filtered,
+    }
+    return TemplateResponse(request, "rapidpro_integration/flow_list.html", context)
+
+
+async def _awhole_page(request: HttpRequest, error: AbstractRequestException, token: RapidProToken) -> HttpResponseBase:
+    response = await _aproblem(request, error, token)
+    if request.headers.get("HX-Request") == "true":
+        # htmx swaps in no page of a problem: it loads the whole page again instead, and so the person sees it.
+        response.headers["HX-Refresh"] = "true"
+    return response
+
+
+@require_POST
+async def flow_refresh(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
+    """Ask the server for the list now, and go back to the page with the same filters."""
+    token = await selectors.aget_token_or_404(person(request).pk, token_id)
+    try:
+        listing = await alisting(token, anew=True)
+    except AbstractRequestException as error:
+        return await _aproblem(request, error, token)
+    if listing.problem is None:
+        messages.success(request, _("The list is up to date."))
+    return _back(request, token)
+
+
+@require_safe
+async def flow_numbers(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
+    """Show the numbers of the flows that fit the filters, and what changed since the last visit."""
+    token = await selectors.aget_token_or_404(person(request).pk, token_id)
+    form = FlowFilterForm(request.GET)
+    if not form.is_valid():
+        return _back(request, token)
+    try:
+        listing = await alisting(token)
+    except AbstractRequestException as error:
+        return await _aproblem(request, error, token)
+    since = await services.anote_look(token)
+    query = form.query()
+    found = await asyncio.to_thread(search, listing.flows, query)
+    context: dict[str, object] = {
+        "section": "tokens",
+        "token": token,
+        "flows": listing.flows,
+        "problem": PROBLEMS[listing.problem] if listing.problem else None,
+        "found": found,
+        "filtered": query.is_filtered,
+        "numbers": await asyncio.to_thread(numbers_of, found.flows),
+        "changes": await asyncio.to_thread(changes_of, found.flows, since) if since else None,
+    }
+    return TemplateResponse(request, "rapidpro_integration/flow_numbers.html", context)
+
+
+@require_safe
+async def flow_export(request: HttpRequest, token_id: UUID, kind: str) -> HttpResponseBase:
+    """Send exactly the flows that the page with the same filters shows, in its order, all pages, as a file."""
+    token = await selectors.aget_token_or_404(person(request).pk, token_id)
+    form = FlowFilterForm(request.GET)
+    if kind not in FORMATS:
+        raise Http404
+    if not form.is_valid():
+        return _back(request, token)
+    try:
+        flows = (await alisting(token)).flows
+    except AbstractRequestException as error:
+        return await _aproblem(request, error, token)
+    found = await asyncio.to_thread(search, flows, form.query())
+    await arecord(Action.FLOWS_EXPORTED, token=token, details={"format": kind, "flows": len(found.flows)})
+    zone = timezone.get_current_timezone()
+    return await asyncio.to_thread(file_response, token, found.flows, flows.fetched_at, kind, zone)
+
+
+def _back(request: HttpRequest, token: RapidProToken) -> HttpResponseRedirect:
+    """Return to the list with the filters that the request came with."""
+    query = request.GET.urlencode()
+    return HttpResponseRedirect(reverse("rapidpro:flow-list", args=[token.pk]) + (f"?{query}" if query else ""))
