@@ -71,7 +71,7 @@ class House:
         ServerRequest.objects.create(person=owner, name="Wish", origin="https://wish.example")
         session = SignedInSession.objects.filter(user=owner).first()
         assert session is not None
-        self.ids = rows_of_the_admin() | {"token_id": token.pk, "session_id": session.pk, "pk": key.pk}
+        self.ids = rows_of_the_admin() | {"token_id": token.pk, "kind": "csv", "session_id": session.pk, "pk": key.pk}
         self.ids["accounts.user.object_id"] = self.ids["accounts.user.id"] = owner.pk
         for browser in self.browsers.values():
             browser.raise_request_exception = False

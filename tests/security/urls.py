@@ -13,6 +13,7 @@ UNKNOWN = {
     "token_id": str(uuid.UUID(int=7)),
     "flow_uuid": str(uuid.UUID(int=8)),
     "session_id": str(uuid.UUID(int=7)),
+    "kind": "csv",
     "pk": "987654321",
     "key": "no-such-key",
     "uidb36": "zz",
