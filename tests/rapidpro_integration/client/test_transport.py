@@ -436,3 +436,9 @@ async def test_log_has_facts_and_no_secret(respx_mock: respx.MockRouter, caplog:
     ]
     for hidden in (SECRET, "2026-06-01", "header", "detail", "Token "):
         assert hidden not in caplog.text
+
+
+def test_chain_of_exceptions_that_leads_back_into_itself_ends() -> None:
+    first, second = ValueError("first"), OSError("second")
+    first.__context__, second.__context__ = second, first
+    assert list(transport._chain(first)) == [first, second]
