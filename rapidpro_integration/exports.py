@@ -16,6 +16,7 @@ from django.utils.text import get_valid_filename
 
 from accounts.audit.exporting import line
 from rapidpro_integration.client.types import Flow
+from rapidpro_integration.kept import KeptFlows
 from rapidpro_integration.models import RapidProToken
 
 _ROWS_AT_ONCE = 500
@@ -128,11 +129,15 @@ FORMATS: dict[str, _Format] = {
 }
 
 
-def file_name(token: RapidProToken, fetched_at: datetime, kind: str, zone: tzinfo) -> str:
-    """Return `flows-<workspace>-<when it was so>-<zone>.<kind>`, of letters that every system takes."""
-    local = fetched_at.astimezone(zone)
+def file_name(token: RapidProToken, kept: KeptFlows, kind: str, zone: tzinfo) -> str:
+    """Return `flows-<workspace>-<when it was so>-<zone>.<kind>`, of letters that every system takes.
+
+    It says `incomplete` where flows of the workspace are missing in the list.
+    """
+    local = kept.fetched_at.astimezone(zone)
     workspace = _plain(token.workspace_name) or _plain(token.label) or "workspace"
-    return f"flows-{workspace}-{local:%Y-%m-%d-%H%M}-{_plain(str(zone)) or 'UTC'}.{kind}"
+    note = "" if kept.is_whole else "-incomplete"
+    return f"flows-{workspace}{note}-{local:%Y-%m-%d-%H%M}-{_plain(str(zone)) or 'UTC'}.{kind}"
 
 
 def _plain(text: str) -> str:
@@ -141,9 +146,9 @@ def _plain(text: str) -> str:
 
 
 def file_response(
-    token: RapidProToken, flows: Sequence[Flow], fetched_at: datetime, kind: str, zone: tzinfo
+    token: RapidProToken, kept: KeptFlows, flows: Sequence[Flow], kind: str, zone: tzinfo
 ) -> HttpResponseBase:
-    """Return the flows as a file, its times in `zone`; CSV and JSON are sent as they are written.
+    """Return the flows found in the list as a file, its times in `zone`; CSV and JSON are sent as they are written.
 
     Call it in a thread: an XLSX of 25,000 flows takes seconds.
     """
@@ -154,6 +159,6 @@ def file_response(
         response = StreamingHttpResponse(_astream(parts), content_type=format_.content_type)
     else:
         response = HttpResponse(parts, content_type=format_.content_type)
-    disposition = content_disposition_header(as_attachment=True, filename=file_name(token, fetched_at, kind, zone))
+    disposition = content_disposition_header(as_attachment=True, filename=file_name(token, kept, kind, zone))
     response.headers["Content-Disposition"] = disposition or "attachment"
     return response

@@ -113,11 +113,12 @@ async def flow_refresh(request: HttpRequest, token_id: UUID) -> HttpResponseBase
     """Ask the server for the list now, and go back to the page with the same filters."""
     token = await selectors.aget_token_or_404(person(request).pk, token_id)
     try:
-        listing = await alisting(token, anew=True)
+        listing = await alisting(token, anew=True, go_on="go_on" in request.POST)
     except AbstractRequestException as error:
         return await _aproblem(request, error, token)
     if listing.problem is None:
-        messages.success(request, _("The list is up to date."))
+        whole = _("The list is up to date.") if listing.flows.is_whole else _("The list has grown.")
+        messages.success(request, whole)
     return _back(request, token)
 
 
@@ -164,7 +165,7 @@ async def flow_export(request: HttpRequest, token_id: UUID, kind: str) -> HttpRe
     found = await asyncio.to_thread(search, flows, form.query())
     await arecord(Action.FLOWS_EXPORTED, token=token, details={"format": kind, "flows": len(found.flows)})
     zone = timezone.get_current_timezone()
-    return await asyncio.to_thread(file_response, token, found.flows, flows.fetched_at, kind, zone)
+    return await asyncio.to_thread(file_response, token, flows, found.flows, kind, zone)
 
 
 def _back(request: HttpRequest, token: RapidProToken) -> HttpResponseRedirect:

@@ -7,7 +7,7 @@ others wait for its list. A lock whose holder died runs out. Source: docs/adr/00
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 from django.core.cache import cache
@@ -17,6 +17,7 @@ from rapidpro_integration.checking import as_told
 from rapidpro_integration.client import pools
 from rapidpro_integration.client.budgets import OPERATION_DEADLINE_S
 from rapidpro_integration.client.errors import AbstractRequestException, Kind
+from rapidpro_integration.client.types import Flow, Rows
 from rapidpro_integration.interface import RapidProInterface
 from rapidpro_integration.kept import KeptFlows
 from rapidpro_integration.models import RapidProToken, TokenState
@@ -39,8 +40,10 @@ class Listing:
     problem: Kind | None = None
 
 
-async def alisting(token: RapidProToken, *, anew: bool = False) -> Listing:
-    """Return the token's flows; `anew` asks the server even if the kept list is fresh.
+async def alisting(token: RapidProToken, *, anew: bool = False, go_on: bool = False) -> Listing:
+    """Return the token's flows; `anew` asks the server even if the kept list is fresh, `go_on` for what it lacks.
+
+    If the server fails on the way and nothing whole is kept, what came is kept, with the place to go on from.
 
     Raises AbstractRequestException if the token may not be used now, or if nothing is kept that could be shown.
     """
@@ -48,43 +51,64 @@ async def alisting(token: RapidProToken, *, anew: bool = False) -> Listing:
         await kept.adrop(token)
         RapidProInterface.for_token(token)  # says why, and sends nothing
     key, last = kept.key_of(token), await kept.aget(token)
-    if last is not None and not anew:
+    part = last if go_on and last is not None and last.cursor else None
+    if last is not None and not anew and part is None:
         problem = await cache.aget(f"{key}:problem")
         if last.is_fresh or problem:
             return Listing(last, Kind(problem) if problem else None)
     flights = (await pools.here()).flights
     try:
-        return Listing(await flights.join(("kept flows", key), lambda: _aonce(token, last)))
+        return Listing(await flights.join(("kept flows", key), lambda: _aonce(token, last, part)))
     except AbstractRequestException as caught:
         error = as_told(caught, token.access)
     if error.kind in _FINAL:
         await kept.adrop(token)
-    if error.kind in _FINAL or last is None:
+        raise error
+    last = await kept.aget(token)
+    if last is None:
         raise error
     await cache.aset(f"{key}:problem", error.kind.value, min(REST_S, error.retry_after_s or REST_S))
     return Listing(last, error.kind)
 
 
-async def _aonce(token: RapidProToken, last: KeptFlows | None) -> KeptFlows:
+async def _aonce(token: RapidProToken, last: KeptFlows | None, part: KeptFlows | None) -> KeptFlows:
     """Return a list newer than `last`: asked for now, or by another process in the meantime."""
     async with _lock(f"{kept.key_of(token)}:lock"):
         found = await kept.aget(token)
         if found is not None and (last is None or found.fetched_at > last.fetched_at):
             return found
-        return await _afetch(token)
+        return await _afetch(token, part, keep_part=last is None or not last.is_whole)
 
 
-async def _afetch(token: RapidProToken) -> KeptFlows:
+async def _afetch(token: RapidProToken, part: KeptFlows | None, *, keep_part: bool) -> KeptFlows:
     interface = RapidProInterface.for_token(token)
     await anote_opening(token, Purpose.FLOWS)
-    flows = kept.made_of(await interface.aget_flows())
     await services.arecord_use(token)
-    await kept.aput(token, flows)
+    rows, cursor = Rows[Flow](), ""
+    if part is not None:
+        rows, cursor = Rows(part.rows, unreadable_count=part.unreadable_count), part.cursor
+    known = {flow.uuid for flow in rows}
+    try:
+        async with aclosing(interface.aiter_flows(cursor=cursor)) as pages:
+            async for page in pages:
+                page.rows = tuple(flow for flow in page.rows if flow.uuid not in known)
+                rows.take(page)
+                cursor = "" if page.stopped_because == "repeated_cursor" else page.following.get("cursor", "")
+    except AbstractRequestException as error:
+        if keep_part and rows and error.kind not in _FINAL:
+            await _akeep(token, kept.made_of(rows, cursor))
+        raise
+    flows = kept.made_of(rows, cursor)
+    await _akeep(token, flows)
     await cache.adelete(f"{kept.key_of(token)}:problem")
+    return flows
+
+
+async def _akeep(token: RapidProToken, flows: KeptFlows) -> None:
+    await kept.aput(token, flows)
     # Replaced, deleted or disabled while the server answered: what drops a list then has come too early for this one.
     if not await services.aholds_still(token):
         await kept.adrop(token)
-    return flows
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -34,6 +34,7 @@ MAX_SEALED_BYTES = 8 * 1024 * 1024
 _MAX_PLAIN_BYTES = 128 * 1024 * 1024
 # Rows of all lists together that one process holds decoded; about a kilobyte each.
 MAX_LOCAL_ROWS = 100_000
+_OLDEST = datetime.min.replace(tzinfo=UTC)
 _NO_RESULTS = msgspec.Raw(b"[]")
 
 
@@ -44,18 +45,28 @@ class _Body(msgspec.Struct, frozen=True):
     unreadable_count: int
     stopped_because: StoppedBecause
     fetched_at: datetime
+    cursor: str = ""
 
 
 @dataclass(frozen=True)
 class KeptFlows:
-    """All flows of a workspace, newest first by creation, without their results, as they were at `fetched_at`."""
+    """The flows of a workspace, newest first by creation, without their results, as they were at `fetched_at`.
+
+    Older ones are missing if there is a `cursor`: there the server can be asked for the rest.
+    """
 
     rows: tuple[Flow, ...]
     unreadable_count: int
     stopped_because: StoppedBecause
     fetched_at: datetime
+    cursor: str = ""
     # What has been worked out of the rows, once for all who look at them.
     memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all flows of the workspace are in it."""
+        return not self.cursor and not self.stopped_because
 
     @property
     def is_fresh(self) -> bool:
@@ -63,9 +74,11 @@ class KeptFlows:
         return timezone.now() - self.fetched_at < timedelta(seconds=settings.FLOWS_FRESH_S)
 
 
-def made_of(flows: Rows[Flow]) -> KeptFlows:
-    """Return a list to keep."""
-    return KeptFlows(_light(flows), flows.unreadable_count, flows.stopped_because, flows.fetched_at)
+def made_of(flows: Rows[Flow], cursor: str = "") -> KeptFlows:
+    """Return a list to keep; `cursor` is where the rest of it begins."""
+    # A row that moved between two pages came too early or too late.
+    rows = sorted(_light(flows), key=lambda flow: flow.created_on or _OLDEST, reverse=True)
+    return KeptFlows(tuple(rows), flows.unreadable_count, flows.stopped_because, flows.fetched_at, cursor)
 
 
 def _light(flows: Iterable[Flow]) -> tuple[Flow, ...]:
@@ -130,7 +143,7 @@ def get(row: SealedRow) -> KeptFlows | None:
     if plain is None:
         return None
     body = msgspec.json.decode(zlib.decompressobj().decompress(plain, _MAX_PLAIN_BYTES), type=_Body)
-    kept = KeptFlows(_light(body.rows), body.unreadable_count, body.stopped_because, body.fetched_at)
+    kept = KeptFlows(_light(body.rows), body.unreadable_count, body.stopped_because, body.fetched_at, body.cursor)
     _local.put(key, stamp, kept)
     return kept
 
@@ -139,7 +152,7 @@ def put(row: SealedRow, kept: KeptFlows) -> None:
     """Keep the list in the place of the token's last one."""
     key, stamp = key_of(row), secrets.token_hex(8)
     if _is_shared():
-        body = _Body(kept.rows, kept.unreadable_count, kept.stopped_because, kept.fetched_at)
+        body = _Body(kept.rows, kept.unreadable_count, kept.stopped_because, kept.fetched_at, kept.cursor)
         blob = blobs.seal(zlib.compress(msgspec.json.encode(body), 1), row, stamp)
         if len(blob) <= MAX_SEALED_BYTES:
             cache.set(f"{key}:list", blob, settings.FLOWS_KEPT_S)

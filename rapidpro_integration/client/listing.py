@@ -59,7 +59,7 @@ async def aiter_pages[T: Struct](
         rows, unreadable_count, position = await asker.page(resource, {**params, **position})
         key = tuple(sorted(position.items()))
         stopped = _stopped(position, key in positions, number == max_pages, asker.bytes_left)
-        yield Page(number, known.new(rows), unreadable_count, stopped)
+        yield Page(number, known.new(rows), unreadable_count, stopped, position)
         if stopped or not position:
             return
         positions.add(key)

@@ -315,6 +315,9 @@ def _failure_of(caught: Exception, status: int | None) -> _Failure:
 
 
 def _chain(failure: BaseException | None) -> Iterator[BaseException]:
-    while failure is not None:
+    # A chain can lead back into itself: an exception that a library raises again while another is handled.
+    seen: set[int] = set()
+    while failure is not None and id(failure) not in seen:
+        seen.add(id(failure))
         yield failure
         failure = failure.__cause__ or failure.__context__

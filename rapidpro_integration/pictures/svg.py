@@ -131,7 +131,8 @@ def _box(one: Box, corner: Point, gettext: Gettext) -> Iterator[str]:
         f'<path class="{head}" d="M1.500 23V6q0-4.500 4.500-4.500h{_n(boxes.WIDTH - 12)}q4.500 0 4.500 4.500V23z" '
         f'fill="{tint}"/>'
     )
-    title = f"{step.number} · {gettext('Start')}" if is_start else str(step.number)
+    start = gettext("Start")
+    title = f"{step.number} · {start}" if is_start else str(step.number)
     yield _text(Text(16, title, "name"), bold=True)
     for rule in one.rules:
         yield f'<path class="rule" d="M0 {_n(rule)}h{width}" stroke="#d5dbe2" stroke-width="1"/>'

@@ -43,16 +43,20 @@ class FlowReads(Reader):
         type: str = "",  # noqa: A002  # the server's word
         archived: bool | None = None,
         concurrency: int = 1,
+        cursor: str = "",
     ) -> Query[Flow]:
         """Return all flows, archived ones too, newest first by creation, of one moment by uuid, each once.
 
         The dates are inclusive bounds on the time of *modification*; `type` is message, voice, background or survey.
         The list also says how many rows could not be read, and whether it stopped early (`Rows`). With
         `concurrency` the time of modification is split into windows and so many pages are asked at once: sooner, and
-        with a few requests more. Raises ValueError for a malformed date or a window that ends before it begins, before
-        any request; AbstractRequestException. Source: rapidpro-api.md, section 4.
+        with a few requests more. `cursor`, from a page's `following`, begins where that page ended. Raises ValueError
+        for a malformed date, a window that ends before it begins, or both of these, before any request;
+        AbstractRequestException. Source: rapidpro-api.md, section 4.
         """
-        params: dict[str, str | list[str]] = {"type": type, "archived": flag_param(archived)}
+        if cursor and concurrency > 1:
+            raise ValueError("A cursor belongs to one way through the list: it goes with a concurrency of 1.")
+        params: dict[str, str | list[str]] = {"type": type, "archived": flag_param(archived), "cursor": cursor}
         return self._query(FLOWS, params, before_date, after_date, concurrency=concurrency)
 
     aget_flows, aiter_flows = whole(_flows), pages(_flows)

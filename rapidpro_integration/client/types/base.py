@@ -4,7 +4,7 @@ Each is a frozen struct. Of a field that is missing, null or of another type tha
 unknown fields are left out; a row counts as unreadable only without what tells it from the others. Times are in UTC.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Protocol
 from uuid import UUID
@@ -76,16 +76,23 @@ class Page[T]:
     """One page of rows, without those that an earlier page had already.
 
     `number` counts from 1; `unreadable_count` is of this page; `stopped_because` is set on a last page that is not
-    the server's last; `fetched_at` is when it came, in UTC.
+    the server's last; `fetched_at` is when it came, in UTC; `following` is where the next page begins, {} if there is
+    none.
     """
 
-    __slots__ = ("fetched_at", "number", "rows", "stopped_because", "unreadable_count")
+    __slots__ = ("fetched_at", "following", "number", "rows", "stopped_because", "unreadable_count")
 
     def __init__(
-        self, number: int, rows: tuple[T, ...], unreadable_count: int = 0, stopped_because: StoppedBecause = ""
+        self,
+        number: int,
+        rows: tuple[T, ...],
+        unreadable_count: int = 0,
+        stopped_because: StoppedBecause = "",
+        following: Mapping[str, str] | None = None,
     ) -> None:
         self.number, self.rows, self.unreadable_count = number, rows, unreadable_count
         self.stopped_because: StoppedBecause = stopped_because
+        self.following: Mapping[str, str] = following or {}
         self.fetched_at = datetime.now(UTC)
 
     def __repr__(self) -> str:

@@ -446,3 +446,9 @@ async def test_try_that_is_held_back_does_not_hide_the_failure_before_it(respx_m
     # The eighth failure in a row, and so the last request before the pause.
     assert [(await api.get_connection_status()).status_code, respx_mock.calls.call_count] == [500, 8]
     assert (await failure(api)).kind is Kind.PAUSED
+
+
+def test_chain_of_exceptions_that_leads_back_into_itself_ends() -> None:
+    first, second = ValueError("first"), OSError("second")
+    first.__context__, second.__context__ = second, first
+    assert list(transport._chain(first)) == [first, second]
