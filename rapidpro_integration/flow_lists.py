@@ -83,7 +83,6 @@ async def _aonce(token: RapidProToken, last: KeptFlows | None, part: KeptFlows |
 async def _afetch(token: RapidProToken, part: KeptFlows | None, *, keep_part: bool) -> KeptFlows:
     interface = RapidProInterface.for_token(token)
     await anote_opening(token, Purpose.FLOWS)
-    await services.arecord_use(token)
     rows, cursor = Rows[Flow](), ""
     if part is not None:
         rows, cursor = Rows(part.rows, unreadable_count=part.unreadable_count), part.cursor
@@ -105,6 +104,7 @@ async def _afetch(token: RapidProToken, part: KeptFlows | None, *, keep_part: bo
 
 
 async def _akeep(token: RapidProToken, flows: KeptFlows) -> None:
+    await services.arecord_use(token)
     await kept.aput(token, flows)
     # Replaced, deleted or disabled while the server answered: what drops a list then has come too early for this one.
     if not await services.aholds_still(token):
