@@ -78,17 +78,20 @@ def test_flow_of_the_small_workspace_opens(page: Page, base_url: str) -> None:
     screenshot(page, "flow-raw")
 
 
-def test_window_of_days_filters_and_refuses_nonsense(page: Page, base_url: str) -> None:
+def test_window_of_days_filters_and_refuses_nonsense(page: Page, base_url: str, expected_failures: list[str]) -> None:
+    # A change while the answer to the last one is under way takes its place, which htmx calls an error.
+    expected_failures += ["htmx:sendAbort", "htmx:afterRequest"]
     sign_in(page, base_url, OWNER)
     open_token(page, base_url, "Clinics")
     page.get_by_role("link", name="Flows").click()
+    page.get_by_text("More filters").click()
     page.get_by_label("Modified from").fill("2031-01-01")
     page.get_by_role("button", name="Show").click()
-    expect(page.get_by_text("No flow was modified on these days")).to_be_visible()
-    screenshot(page, "flows-none")
+    expect(page.get_by_text("No flow fits these filters")).to_be_visible()
     page.get_by_label("Modified until").fill("2030-01-01")
     page.get_by_role("button", name="Show").click()
-    expect(page.get_by_text("The first day is later than the last one")).to_be_visible()
+    expect(page.get_by_text("The last day is earlier than the first one")).to_be_visible()
+    screenshot(page, "flows-none")
 
 
 def test_broken_token_explains_itself(page: Page, base_url: str, expected_failures: list[str]) -> None:
