@@ -23,7 +23,7 @@ setup: ## Make .venv with everything that tests and tools need
 test: setup ## Run the whole suite on SQLite; needs no service and no network
 	@$(PY) -m pytest $(COVERAGE)
 
-check: lint types drift $(if $(TESTED),,test) test-postgres e2e ## Everything that CI runs
+check: lint types drift $(if $(TESTED),,test test-postgres) e2e ## Everything that CI runs
 
 lint: setup ## Find faults and unformatted files
 	@$(PY) -m ruff check $(SOURCES)

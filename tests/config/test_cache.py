@@ -12,8 +12,9 @@ from pytest_django import Settings
 
 from config import cache as cache_module
 from config.cache import FallbackRedisCache
+from tests.redis_databases import redis_database
 
-REDIS = os.environ.get("TEST_REDIS", "redis://127.0.0.1:6379/3")
+REDIS = redis_database(0)
 
 
 @pytest.fixture(autouse=True)

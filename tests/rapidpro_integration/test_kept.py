@@ -34,8 +34,9 @@ from rapidpro_integration.vault import Secret
 from tests.conftest import SECRET, SERVER, TokenMaker
 from tests.databases import RealDatabase
 from tests.rapidpro_integration.test_flow_views import FLOWS, REFUSED, Answer, flow, get, page_of
+from tests.redis_databases import redis_database
 
-REDIS = "redis://127.0.0.1:6379/7"
+REDIS = redis_database(1)
 
 
 @pytest.fixture(autouse=True)
@@ -141,7 +142,7 @@ class _Slow(BaseHTTPRequestHandler):
 def test_twenty_one_people_in_three_processes_cause_one_fetch(
     real_database: RealDatabase, shared: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CACHE_URL", f"rediscache://127.0.0.1:6379/{REDIS[-1]}")
+    monkeypatch.setenv("CACHE_URL", f"rediscache{REDIS[5:]}")
     _Slow.asked = []
     script = ("-m", "tests.rapidpro_integration.openers_of_lists")
     with ThreadingHTTPServer(("127.0.0.1", 0), _Slow) as server:

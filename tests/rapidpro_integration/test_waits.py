@@ -22,9 +22,9 @@ from rapidpro_integration.client import RapidProAPI
 from rapidpro_integration.client.quota import Quota
 from rapidpro_integration.waits import ANSWER_S, REST_S, CacheWaits
 from tests.conftest import SECRET
+from tests.redis_databases import redis_database
 
-# A database that nothing else of this project uses.
-LOCATION = "redis://127.0.0.1:6379/8"
+LOCATION = redis_database(2)
 OPTIONS = {"socket_timeout": 1, "socket_connect_timeout": 1}
 
 

@@ -8,10 +8,17 @@ import psycopg
 import pytest
 from django.db import connection
 from psycopg import sql
+from pytest_django import Settings
 
 from tests.rapidpro_integration.conftest import use_keys as use_keys
 
 NAME = "rapidpro_security_test"
+
+
+@pytest.fixture(autouse=True)
+def _no_kept_lists(settings: Settings) -> None:
+    """Have every look at a list be a request: what is tested here is what goes out."""
+    settings.FLOWS_FRESH_S = settings.FLOWS_KEPT_S = 0
 
 
 @pytest.fixture
