@@ -50,8 +50,8 @@ def window(name: str) -> dict[str, tuple[Choose, Keep]]:
 
 
 BY_UUID = {"uuid": of(lambda row: row.uuid)}
-# Turned round, or asked another way: what they do to a list is looked at by tests of their own below.
-SHAPES = {"reverse", "concurrency", "paths", "deleted", "urn_order"}
+# Turned round, or asked another way: what they do to a list is looked at by tests of their own.
+SHAPES = {"reverse", "concurrency", "cursor", "paths", "deleted", "urn_order"}
 
 #: Resource -> parameter -> how a value is chosen from the whole list, and which rows it should leave.
 TABLE: dict[str, dict[str, tuple[Choose, Keep]]] = {
