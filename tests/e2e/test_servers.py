@@ -18,7 +18,7 @@ def test_server_is_asked_for_approved_and_chosen(page: Page, base_url: str) -> N
     page.get_by_label("Reason").fill("Our own server")
     page.get_by_role("button", name="Ask for it").click()
     expect(page.get_by_role("status")).to_contain_text("Your administrators were asked")
-    expect(page.get_by_role("row", name=re.compile("rapidpro.health.example"))).to_contain_text("Waiting")
+    expect(page.get_by_role("row", name=re.compile("rapidpro.health.example"))).to_contain_text("Not answered yet")
     screenshot(page, "servers")
 
     page.context.clear_cookies()
