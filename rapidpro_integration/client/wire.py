@@ -45,10 +45,15 @@ class _Request(aiohttp.ClientRequest):
     tokens, one answer in eleven came to the wrong tenant (tests/security/tenants.py).
     """
 
+    _key: ConnectionKey | None = None
+
     @property
     def connection_key(self) -> ConnectionKey:
         """What the connections are pooled by: aiohttp's own facts, and whose they are."""
-        return super().connection_key._replace(proxy_headers_hash=_whose(self.headers.get("Authorization", "")))
+        if self._key is None:  # it is asked for several times a request
+            whose = _whose(self.headers.get("Authorization", ""))
+            self._key = super().connection_key._replace(proxy_headers_hash=whose)
+        return self._key
 
 
 def _whose(authorization: str) -> int:
