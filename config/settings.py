@@ -158,7 +158,7 @@ ACCOUNT_USERNAME_BLACKLIST = ["admin", "root", "staff", "system"]
 TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
 # Tries for each address (ip), each account (user) and each name that is typed (key): the first full one refuses.
 ACCOUNT_RATE_LIMITS = {
-    "login": "30/m/ip",
+    "login": env.str("RATE_LIMIT_SIGN_IN", default="30/m/ip"),
     "login_failed": "10/m/ip,5/5m/key",
     "signup": "10/m/ip,50/d/ip",
     "reset_password": "20/m/ip,5/h/key",

@@ -46,6 +46,8 @@ def base_url(site_folder: Path) -> Iterator[str]:
     variables = environment(
         folder,
         LOG_FILE=str(folder / "console.log"),
+        # All tests sign in from one address, within a few minutes.
+        RATE_LIMIT_SIGN_IN="1000/m/ip",
         SANDBOX_ORIGIN=f"http://127.0.0.1:{sandbox_port}",
     )
     manage = [sys.executable, str(ROOT / "manage.py")]
