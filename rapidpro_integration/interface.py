@@ -59,9 +59,8 @@ class RapidProInterface(FlowReads, PeopleReads, MessagingReads, WorkspaceReads, 
     `aiter_flows` (its pages as they come). Lists are whole. Naive dates are in `timezone`. `deadline_s` bounds the
     waiting of one call over all its pages; a single request has limits of its own (client/transport.py). `private` lets
     the server's name lead to a private network. `tenant` and `limits` say with whom permits are shared, and how many
-    there are (client/permits.py). Raises ValueError for a
-    server that is no https origin, a token that no header can carry, an unknown zone, or a deadline or page cap that is
-    not positive. Source: docs/client.md.
+    there are (client/permits.py). Raises ValueError for a server that is no https origin, a token that no header can
+    carry, an unknown zone, or a deadline or page cap that is not positive. Source: docs/client.md.
     """
 
     def __init__(

@@ -6,6 +6,7 @@ the cache is shared between processes, the list itself, compressed and sealed. S
 """
 
 import hashlib
+import logging
 import secrets
 import threading
 import zlib
@@ -28,6 +29,8 @@ from rapidpro_integration import blobs
 from rapidpro_integration.client.types import Flow, Rows
 from rapidpro_integration.client.types.base import StoppedBecause
 from rapidpro_integration.vault import SealedRow
+
+logger = logging.getLogger(__name__)
 
 # Larger ones stay in the process that fetched them: 25,000 flows are about a tenth of this.
 MAX_SEALED_BYTES = 8 * 1024 * 1024
@@ -142,10 +145,21 @@ def get(row: SealedRow) -> KeptFlows | None:
     plain = blobs.opened(blob, row, stamp) if isinstance(blob, bytes) else None
     if plain is None:
         return None
-    body = msgspec.json.decode(zlib.decompressobj().decompress(plain, _MAX_PLAIN_BYTES), type=_Body)
+    body = _body_of(plain)
+    if body is None:
+        return None
     kept = KeptFlows(_light(body.rows), body.unreadable_count, body.stopped_because, body.fetched_at, body.cursor)
     _local.put(key, stamp, kept)
     return kept
+
+
+def _body_of(plain: bytes) -> _Body | None:
+    """Return the list, or None for one that another version of this program has written in another form."""
+    try:
+        return msgspec.json.decode(zlib.decompressobj().decompress(plain, _MAX_PLAIN_BYTES), type=_Body)
+    except (zlib.error, msgspec.MsgspecError, ValueError) as error:
+        logger.info("A kept list of another version is not read: %s", type(error).__name__)
+        return None
 
 
 def put(row: SealedRow, kept: KeptFlows) -> None:

@@ -334,6 +334,17 @@ def test_list_that_somebody_damaged_is_asked_for_again(
     assert route.call_count == 2
 
 
+@pytest.mark.parametrize("plain", [zlib.compress(b'{"rows": 5}'), zlib.compress(b"{"), b"no zlib at all"])
+def test_list_of_another_version_of_the_program_is_not_read(
+    token: RapidProToken, shared: redis.Redis, monkeypatch: pytest.MonkeyPatch, plain: bytes
+) -> None:
+    kept.put(token, kept.made_of(Rows()))
+    key = kept.key_of(token)
+    cache.set(f"{key}:list", blobs.seal(plain, token, cache.get(f"{key}:stamp")), 60)
+    monkeypatch.setattr(kept, "_local", kept._Local())  # another process
+    assert kept.get(token) is None
+
+
 def test_list_too_large_for_the_cache_stays_in_the_process(
     owner_client: Client, token: RapidProToken, rapidpro: Answer, shared: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
