@@ -11,7 +11,6 @@ _SQLITE_BUSY = {5, 6}
 # PostgreSQL: too many connections, a lock not granted in time, deadlock, serialisation, starting up or shutting down.
 _POSTGRESQL_BUSY = {"53300", "55P03", "40P01", "40001", "57P01", "57P03"}
 
-
 # Whoever is turned away together must not come back together.
 _RETRY_AFTER_S = (1, 6)
 
@@ -41,6 +40,9 @@ def _is_busy(error: BaseException) -> bool:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
+    # Python lets a chain lead back into itself; this one is walked while a 500 is answered, and must end.
+    seen = set[int]()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         yield error
         error = error.__cause__ or error.__context__
