@@ -14,6 +14,7 @@ from django.db import IntegrityError, transaction
 
 from rapidpro_integration import canaries, services, stores, vault
 from rapidpro_integration.models import RapidProToken
+from rapidpro_integration.openings import note_rotation
 from rapidpro_integration.stores import Store
 from rapidpro_integration.vault import LockedError, Secret
 
@@ -102,6 +103,9 @@ def rotate(*, batch: int, on_progress: Progress) -> Rotation:
         for store, write in ((stores.TOKENS, _write_tokens), (stores.SECOND_FACTORS, _write_factors)):
             for rows in _batches(store, batch):
                 moved, stuck = _move(store, write, rows)
+                if moved:
+                    # A batch, so that a rotation that is killed has said what it did.
+                    note_rotation(key_id=done.key_id, moved=moved, failed=len(stuck))
                 done.moved += moved
                 done.stuck += stuck
                 if number:

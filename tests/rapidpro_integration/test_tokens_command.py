@@ -12,6 +12,8 @@ from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
 from django.core.management.base import OutputWrapper
 
+from accounts.audit.actions import Action
+from accounts.audit.models import AuditEntry
 from accounts.models import User
 from rapidpro_integration import services
 from rapidpro_integration.models import KeyCanary, RapidProToken
@@ -70,6 +72,16 @@ def test_rotate_tells_how_far_it_is_in_plain_lines_and_says_when_it_is_done(
         "No row needs an older key any more.",
     ]
     assert run("rotate")[:2] == (0, "0 rows were sealed with the key 'k2'.\nNo row needs an older key any more.\n")
+
+
+def test_rotate_writes_each_batch_into_the_log_as_it_goes(tokens: list[RapidProToken], use_keys: UseKeys) -> None:
+    use_keys(BOTH)
+    run("rotate", "--batch", "2")
+    entries = AuditEntry.objects.filter(action=Action.KEYS_ROTATED).order_by("number")
+    assert sum(entry.count for entry in entries) == len(tokens)
+    assert len(entries) > 1
+    assert {entry.details["key"] for entry in entries} == {"k2"}
+    assert {entry.actor_name for entry in entries} == {"manage.py tokens rotate"}
 
 
 def test_rotate_draws_a_bar_on_a_terminal(tokens: list[RapidProToken], use_keys: UseKeys) -> None:

@@ -12,7 +12,6 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.audit.context import acting_as
 from rapidpro_integration import canaries, rotation, stores, vault
-from rapidpro_integration.openings import note_rotation
 from rapidpro_integration.progress import Progress
 
 
@@ -60,13 +59,12 @@ class Command(BaseCommand):
             return
         progress = Progress(self.stdout, total)
         try:
-            done = rotation.rotate(batch=batch, on_progress=progress)
+            with acting_as("manage.py tokens rotate"):
+                done = rotation.rotate(batch=batch, on_progress=progress)
         except KeyboardInterrupt:
             progress.end()
             raise CommandError("Stopped. Run it again to go on.", returncode=130) from None
         progress.end()
-        with acting_as("manage.py tokens rotate"):
-            note_rotation(key_id=key_id, moved=done.moved, failed=len(done.stuck))
         self.stdout.write(f"{done.moved:,} rows were sealed with the key {key_id!r}.")
         self._name(done.stuck, "cannot be moved")
         if not done.is_done:
