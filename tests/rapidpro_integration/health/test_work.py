@@ -11,6 +11,7 @@ from django.core.management import call_command
 from django.db import transaction
 from django.tasks import task
 from django.utils import timezone
+from django_tasks_db.management.commands import db_worker
 from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
@@ -42,6 +43,8 @@ def queue(settings: Settings, db: None, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Keep background work in the database, as the site does; return its rows."""
     settings.TASKS = DATABASE
     monkeypatch.setattr(heartbeat, "beating", beating_once)
+    # The test's transaction lives in the connection that a worker would close between two tasks.
+    monkeypatch.setattr(db_worker, "close_old_connections", lambda: None)
     return DBTaskResult.objects
 
 
