@@ -27,8 +27,8 @@ def let_go() -> None:
     Within a transaction it does nothing. Whoever queries next in this thread gets a connection again.
     """
     for connection in connections.all(initialized_only=True):
-        if "pool" in connection.settings_dict["OPTIONS"]:
-            connection.close_if_unusable_or_obsolete()
+        if "pool" in connection.settings_dict["OPTIONS"] and not connection.in_atomic_block:
+            connection.close()
 
 
 alet_go = sync_to_async(let_go)
