@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from rapidpro_integration import servers, vault
 from rapidpro_integration.client.origins import OriginError
+from rapidpro_integration.observations.models import ServerHour, TokenStateHour, WorkspaceHour  # noqa: F401  # found by Django here
 from rapidpro_integration.servers import Access
 
 # The form of a canonical origin; what it may name is decided before it gets here.
