@@ -8,7 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponseBase
 from django.utils.csp import build_policy
 from django.utils.decorators import sync_and_async_middleware
 
-from config import views
+from config import request_ids, views
 
 type Handler = Callable[[HttpRequest], HttpResponseBase]
 type AsyncHandler = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
@@ -39,6 +39,8 @@ def stamp[Answer: HttpResponseBase](response: Answer, *, is_secure: bool) -> Ans
         headers["Content-Security-Policy"] = build_policy(settings.SECURE_CSP)
     if is_secure and settings.SECURE_HSTS_SECONDS:
         headers["Strict-Transport-Security"] = _hsts()
+    if request_id := request_ids.current():
+        headers[request_ids.HEADER] = request_id
     for name, value in headers.items():
         response.headers.setdefault(name, value)
     return response
@@ -72,8 +74,29 @@ def passing(get_response: Handler | AsyncHandler, **hooks: object) -> Handler | 
 
 
 @sync_and_async_middleware
+def request_id(get_response: Handler | AsyncHandler) -> Handler | AsyncHandler:
+    """Return a middleware that gives a request its id, if config.handler has not; it is the outermost."""
+    if iscoroutinefunction(get_response):
+
+        async def amiddleware(request: HttpRequest) -> HttpResponseBase:
+            with request_ids.begun(request.headers.get(request_ids.HEADER)):
+                response: HttpResponseBase = await get_response(request)
+            return response
+
+        return amiddleware
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        with request_ids.begun(request.headers.get(request_ids.HEADER)):
+            response = get_response(request)
+        assert isinstance(response, HttpResponseBase)  # noqa: S101  # narrows the type of the sync branch
+        return response
+
+    return middleware
+
+
+@sync_and_async_middleware
 def security_headers(get_response: Handler | AsyncHandler) -> Handler | AsyncHandler:
-    """Return a middleware that adds the missing security headers to every answer; it is the outermost."""
+    """Return a middleware that adds the missing security headers, and the request's id, to every answer."""
     if iscoroutinefunction(get_response):
 
         async def amiddleware(request: HttpRequest) -> HttpResponseBase:

@@ -58,7 +58,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    # The outermost: what any other answers, and Django for it, gets the headers.
+    "config.middleware.request_id",
+    # What any other answers, and Django for it, gets the headers.
     "config.middleware.security_headers",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
@@ -331,14 +332,31 @@ DEFAULT_EXCEPTION_REPORTER_FILTER = "config.reporting.NoValuesReporterFilter"
 
 # --- Logging ----------------------------------------------------------------------------------
 
+LOG_FORMAT = env.str("LOG_FORMAT", default="text")
+if LOG_FORMAT not in {"text", "json"}:
+    raise ImproperlyConfigured("LOG_FORMAT is text or json.")
 _handlers = ["console"]
+# In this order: the redacting filter hands on a copy that holds nothing but what it knows.
+_filters = ["redacting", "request_id"]
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"redacting": {"()": "config.redaction.RedactingFilter"}},
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "filters": {
+        "redacting": {"()": "config.redaction.RedactingFilter"},
+        "request_id": {"()": "config.request_ids.RequestIdFilter"},
+    },
+    "formatters": {
+        "text": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"},
+        "json": {
+            "()": "pythonjsonlogger.json.JsonFormatter",
+            "fmt": ["levelname", "name", "request_id", "message"],
+            "rename_fields": {"levelname": "level", "name": "logger", "exc_info": "traceback", "stack_info": "stack"},
+            "timestamp": "time",
+            "json_ensure_ascii": False,
+        },
+    },
     "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["redacting"]},
+        "console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": _filters},
     },
     "loggers": {
         # Each logs addresses, headers or whole events below WARNING: nobody needs them, and they can carry anything.
@@ -359,7 +377,7 @@ if log_file := env.str("LOG_FILE", default=""):
     LOGGING["handlers"]["file"] = {
         "class": "logging.handlers.WatchedFileHandler",
         "filename": str(BASE_DIR / log_file),
-        "formatter": "line",
-        "filters": ["redacting"],
+        "formatter": LOG_FORMAT,
+        "filters": _filters,
     }
     _handlers.append("file")
