@@ -4,6 +4,7 @@
 """
 
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,9 @@ MIDDLEWARE = [
     "config.middleware.request_id",
     # What any other answers, and Django for it, gets the headers.
     "config.middleware.security_headers",
+    # No session, no Host, no redirect to https for those who look after the machine.
+    "config.middleware.probes",
+    "config.middleware.measured",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
@@ -317,7 +321,7 @@ if env.bool("HTTPS", default=not DEBUG):
     CSRF_COOKIE_NAME = "__Host-csrftoken"
     DEVICE_COOKIE_NAME = "__Host-device"
     SECURE_SSL_REDIRECT = True
-    SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+    SECURE_REDIRECT_EXEMPT = [r"^(healthz|livez|readyz|metrics)$"]
     SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=31_536_000)
     SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("HSTS_SUBDOMAINS", default=False)
     SECURE_HSTS_PRELOAD = env.bool("HSTS_PRELOAD", default=False)
@@ -329,6 +333,21 @@ REQUEST_BODY_MAX_BYTES = DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1_000
 CSRF_FAILURE_VIEW = "config.views.csrf_failure"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "config.reporting.NoValuesReporterFilter"
+
+# --- What machines ask -------------------------------------------------------------------------
+
+# Who may read /metrics: whoever has the key, as a bearer, or comes from one of these addresses or networks.
+METRICS_KEY = env.str("METRICS_KEY", default="")
+try:
+    METRICS_ADDRESSES = [ip_network(text) for text in env.list("METRICS_ADDRESSES", default=[])]
+except ValueError as error:
+    raise ImproperlyConfigured(f"METRICS_ADDRESSES: {error}") from None
+if METRICS_KEY and len(METRICS_KEY) < 32:
+    raise ImproperlyConfigured("METRICS_KEY is shorter than 32 characters.")
+# Whether /readyz fails while no worker shows a sign of life.
+READY_NEEDS_WORKER = env.bool("READY_NEEDS_WORKER", default=False)
+# For how many seconds after SIGTERM requests are still taken, while /readyz says already that there should be no more.
+STOP_DELAY_S = env.float("STOP_DELAY_S", default=0.0)
 
 # --- Logging ----------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Pages that belong to no application: the front page, the health check and the error pages."""
+"""Pages that belong to no application: the front page and the error pages."""
 
 import logging
 import sys
@@ -28,13 +28,6 @@ async def home(request: HttpRequest) -> HttpResponseBase:
     if (await request.auser()).is_authenticated:
         return HttpResponseRedirect(resolve_url(settings.LOGIN_REDIRECT_URL))
     return TemplateResponse(request, "home.html")
-
-
-@login_not_required
-@require_safe
-async def healthz(request: HttpRequest) -> HttpResponse:
-    """Answer that this process serves requests; asks nothing of the database or of RapidPro."""
-    return HttpResponse("ok\n", content_type="text/plain")
 
 
 @login_not_required
