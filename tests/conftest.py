@@ -15,7 +15,7 @@ import pytest
 import respx
 import stamina
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 from django.core.cache import cache
 from django.core.management.commands.flush import Command as Flush
 from django.db import connection
@@ -24,6 +24,7 @@ from django.utils import timezone, translation
 
 from accounts.audit import triggers
 from accounts.models import User
+from config import asides
 from rapidpro_integration import canaries, notices, openings, selectors, vault
 from rapidpro_integration.client import pools, retries, transport
 from rapidpro_integration.models import RapidProToken, TokenState
@@ -101,6 +102,16 @@ def _openings_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
 def _notices_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Send mails in the test's own thread: the other one would look into another test's database."""
     monkeypatch.setattr(notices, "_later", lambda call: call())
+
+
+@pytest.fixture(autouse=True)
+def _asides_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask in the request's own thread: another one would not see what the test has not committed."""
+
+    async def ask[T](self: asides.Aside[T]) -> T:
+        return await sync_to_async(self._call)()
+
+    monkeypatch.setattr(asides.Aside, "ask", ask)
 
 
 @pytest.fixture

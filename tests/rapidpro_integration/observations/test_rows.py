@@ -20,6 +20,7 @@ from rapidpro_integration.observations import reading, writing
 from rapidpro_integration.observations.models import UNKNOWN, ServerHour, TokenStateHour, WorkspaceHour
 from rapidpro_integration.observations.recorder import Recorder, recorder
 from tests.conftest import OTHER_SERVER, SERVER, TokenMaker
+from tests.databases import RealDatabase
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -276,3 +277,33 @@ def test_process_counts_with_its_own_recorder() -> None:
     from rapidpro_integration.client import transport
 
     assert transport.observer == recorder.note
+
+
+_WRITER = """
+import sys
+import django
+django.setup()
+from rapidpro_integration.observations import writing
+from rapidpro_integration.observations.recorder import Recorder
+
+counts = Recorder(lambda: 1_795_000_000.0)
+for number in range(20):
+    servers = [f"https://{name}.example" for name in "abc"]
+    # Each process meets the servers in an order of its own.
+    for server in servers if sys.argv[1] == "forwards" else reversed(servers):
+        counts.note(server, "", "", "ok", 200, 100)
+    writing.write(counts)
+assert not counts
+"""
+
+
+def test_processes_add_to_the_same_rows_and_lose_nothing(real_database: RealDatabase) -> None:
+    writers = [real_database.run("-c", _WRITER, way) for way in ("forwards", "backwards")]
+    for writer in writers:
+        writer.communicate(timeout=60)
+    assert [writer.returncode for writer in writers] == [0, 0]
+    with real_database.connected() as alias:
+        rows = ServerHour.objects.using(alias).values_list("requests", "ok", "ms_100", "duration_ms")
+        assert list(rows) == [(40, 40, 40, 4_000)] * 3
+        assert WorkspaceHour.objects.using(alias).filter(requests=40).count() == 3
+        assert TokenStateHour.objects.using(alias).count() == len(TokenState.values)
