@@ -8,12 +8,13 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.reauthentication import reauthentication_required
 from config import views
+from rapidpro_integration.home_views import home
 
 admin.site.site_header = admin.site.site_title = _("Administration")
 admin.site.index_title = settings.SITE_NAME
 
 urlpatterns = [
-    path("", views.home, name="home"),
+    path("", views.front(home), name="home"),
     path("healthz", views.healthz, name="healthz"),
     path("favicon.ico", views.favicon, name="favicon"),
     # Ahead of allauth's own, which asks for no fresh proof on the first and for the old password alone on the second.

@@ -1,6 +1,7 @@
 """Writes: each is one sync transaction, wrapped once for the async views (`aadd_token` is `add_token`)."""
 
 import uuid
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -153,6 +154,16 @@ def record_check(token: RapidProToken, outcome: CheckOutcome) -> None:
             notices.tell_owner(entry, token.server)
 
 
+def record_refusal(token: RapidProToken, outcome: CheckOutcome) -> None:
+    """Save a refusal that was met while the token was used: it is the newest truth about that token.
+
+    Not if the row was replaced or disabled since it was read: then the refusal says nothing about what is there now.
+    """
+    if outcome.state in REFUSED:
+        with suppress(TokenChangedMeanwhile):
+            record_check(token, outcome)
+
+
 def record_use(token: RapidProToken) -> None:
     """Save that the token was used just now, at most once a minute."""
     now = timezone.now()
@@ -219,6 +230,7 @@ aadd_token = sync_to_async(add_token)
 arecord_not_saved = sync_to_async(record_not_saved)
 areplace_token = sync_to_async(replace_token)
 arecord_check = sync_to_async(record_check)
+arecord_refusal = sync_to_async(record_refusal)
 arecord_use = sync_to_async(record_use)
 anote_look = sync_to_async(note_look)
 aholds_still = sync_to_async(holds_still)
