@@ -171,6 +171,15 @@ def record_use(token: RapidProToken) -> None:
         RapidProToken.objects.filter(pk=token.pk).update(last_used_on=now)
 
 
+def keep_flows(token: RapidProToken, flows: kept.KeptFlows) -> None:
+    """Keep a list that has just come, and save that the token was used."""
+    record_use(token)
+    kept.put(token, flows)
+    # Replaced, deleted or disabled while the server answered: what drops a list then has come too early for this one.
+    if not holds_still(token):
+        kept.drop(token)
+
+
 def note_look(token: RapidProToken) -> datetime | None:
     """Save that the owner looks at the flows now, at most once a minute; return when the last visit ended.
 
@@ -231,8 +240,8 @@ arecord_not_saved = sync_to_async(record_not_saved)
 areplace_token = sync_to_async(replace_token)
 arecord_check = sync_to_async(record_check)
 arecord_refusal = sync_to_async(record_refusal)
+akeep_flows = sync_to_async(keep_flows)
 arecord_use = sync_to_async(record_use)
 anote_look = sync_to_async(note_look)
-aholds_still = sync_to_async(holds_still)
 arename_token = sync_to_async(rename_token)
 adelete_token = sync_to_async(delete_token)

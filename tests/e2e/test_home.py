@@ -66,9 +66,7 @@ def test_cards_fill_one_by_one_and_the_search_answers_while_one_types(
     expect(page.get_by_role("region", name="Flows found")).not_to_contain_text("found")
 
 
-def test_search_works_without_javascript_and_leads_to_the_flow_and_to_the_rest(
-    plain_page: Page, base_url: str
-) -> None:
+def test_search_works_without_javascript_and_leads_to_the_flow_and_to_the_rest(plain_page: Page, base_url: str) -> None:
     page = plain_page
     open_home(page, base_url)
     get_the_flows(page, "National programme")
