@@ -171,7 +171,7 @@ def test_progress_is_a_bar_once_the_number_is_known_and_quiet_on_demand(
     assert first.startswith("\r3 so far\n")
     second = run("list", "--token", str(token.pk), "--fresh", err=Terminal())[2]
     assert second.startswith("\r[##############################] 3 of 3\n")
-    assert run("list", "--token", str(token.pk), "--fresh", verbosity=0)[2] == ""
+    assert run("list", "--token", str(token.pk), "--fresh", "--quiet")[2] == ""
 
 
 # --- export, and files --------------------------------------------------------------------------

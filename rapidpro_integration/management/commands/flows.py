@@ -6,10 +6,12 @@ list: what came was written; 130 stopped by Ctrl-C, nothing was written. Source:
 """
 
 import json
+import logging
 import os
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 from uuid import UUID
@@ -80,6 +82,7 @@ class Command(BaseCommand):
             subparser.add_argument("--format", choices=formats, default=formats[0], help=f"({formats[0]})")
             subparser.add_argument("--output", default="", metavar="FILE", help="a new file; - is the output")
             subparser.add_argument("--force", action="store_true", help="overwrite the file")
+            subparser.add_argument("--quiet", action="store_true", help="say nothing but what goes wrong")
             subparser.add_argument("--zone", default="", metavar="NAME", help="of days and times (its owner's)")
             return subparser
 
@@ -103,7 +106,8 @@ class Command(BaseCommand):
         try:
             self._check_output(options["output"], force=options["force"])
             token = _token(options.pop("token"))
-            with acting_as(f"manage.py flows {subcommand}"), timezone.override(_zone(options.pop("zone"), token)):
+            zone = _zone(options.pop("zone"), token)
+            with acting_as(f"manage.py flows {subcommand}"), timezone.override(zone), _few_lines():
                 try:
                     work(token, **options)
                 except AbstractRequestException as error:
@@ -177,7 +181,7 @@ class Command(BaseCommand):
         """Return what came and what of it was wanted, after it was written down who takes it away."""
         last = kept.summaries([token]).get(token.pk)
         progress = Progress(self.stderr, last.flows if last else 0)
-        on_page = progress if options["verbosity"] else lambda count: None
+        on_page = (lambda count: None) if options["quiet"] else progress
         try:
             came = run(flow_asking.aflows(token, on_page, fresh=options["fresh"]))
         finally:
@@ -209,7 +213,7 @@ class Command(BaseCommand):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def _tell(self, sentence: str, options: dict[str, Any]) -> None:
-        if options["verbosity"]:
+        if not options["quiet"]:
             self.stderr.write(sentence, style_func=str)
 
     def _end_of(self, came: Came) -> None:
@@ -226,6 +230,18 @@ class Command(BaseCommand):
             " written.",
             returncode=PARTIAL,
         )
+
+
+@contextmanager
+def _few_lines() -> Iterator[None]:
+    """Keep the client's line for each request out of the log: it would stand in the middle of the bar."""
+    logger = logging.getLogger("rapidpro_integration.client")
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _clock(came: Came) -> str:
