@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
-from itertools import chain, compress
+from itertools import chain, compress, filterfalse
 from typing import Any
 
 from rapidpro_integration.client.types import Flow
@@ -75,7 +75,7 @@ def fold(text: str) -> str:
     if text.isascii():
         return text.casefold()
     parts = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(part for part in parts if not unicodedata.combining(part)).casefold()
+    return "".join(filterfalse(unicodedata.combining, parts)).casefold()
 
 
 def per_cent(flow: Flow) -> int | None:
