@@ -95,12 +95,20 @@ async def _afetch(token: RapidProToken, part: KeptFlows | None, *, keep_part: bo
                 cursor = "" if page.stopped_because == "repeated_cursor" else page.following.get("cursor", "")
     except AbstractRequestException as error:
         if keep_part and rows and error.kind not in _FINAL:
-            await services.akeep_flows(token, kept.made_of(rows, cursor))
+            await _akeep(token, kept.made_of(rows, cursor))
         raise
     flows = kept.made_of(rows, cursor)
-    await services.akeep_flows(token, flows)
+    await _akeep(token, flows)
     await cache.adelete(f"{kept.key_of(token)}:problem")
     return flows
+
+
+async def _akeep(token: RapidProToken, flows: KeptFlows) -> None:
+    await services.arecord_use(token)
+    await kept.aput(token, flows)
+    # Replaced, deleted or disabled while the server answered: what drops a list then has come too early for this one.
+    if not await services.aholds_still(token):
+        await kept.adrop(token)
 
 
 @asynccontextmanager
