@@ -2,12 +2,13 @@
 
 import logging
 import sys
+from collections.abc import Callable, Coroutine
 from http import HTTPStatus
+from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.shortcuts import render, resolve_url
+from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.templatetags.static import static
@@ -21,13 +22,20 @@ from config.context_processors import site
 logger = logging.getLogger(__name__)
 
 
-@login_not_required
-@require_safe
-async def home(request: HttpRequest) -> HttpResponseBase:
-    """Tell a stranger in one screen what this is; send a signed-in person to the tokens."""
-    if (await request.auser()).is_authenticated:
-        return HttpResponseRedirect(resolve_url(settings.LOGIN_REDIRECT_URL))
-    return TemplateResponse(request, "home.html")
+type View = Callable[[HttpRequest], Coroutine[Any, Any, HttpResponseBase]]
+
+
+def front(signed_in: View) -> View:
+    """Make the front page: a stranger reads in one screen what this is, others see what `signed_in` shows."""
+
+    @login_not_required
+    @require_safe
+    async def home(request: HttpRequest) -> HttpResponseBase:
+        if (await request.auser()).is_authenticated:
+            return await signed_in(request)
+        return TemplateResponse(request, "home.html")
+
+    return home
 
 
 @login_not_required
