@@ -44,6 +44,7 @@ class RapidProIntegrationConfig(AppConfig):
         """
         from accounts.audit import words
         from accounts.audit.actions import Action
+        from config import sentry
         from rapidpro_integration import checks, receivers, servers, vault  # noqa: F401  # the checks register themselves
         from rapidpro_integration.client.origins import OriginError
         from rapidpro_integration.models import TokenState
@@ -62,6 +63,7 @@ class RapidProIntegrationConfig(AppConfig):
             problem = str(error)
         if problem:
             raise ImproperlyConfigured(problem)
+        sentry.start()
         post_migrate.connect(_seed_servers, sender=self)
         self._equip_client()
 
