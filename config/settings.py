@@ -393,6 +393,10 @@ READY_NEEDS_WORKER = env.bool("READY_NEEDS_WORKER", default=False)
 # For how many seconds after SIGTERM requests are still taken, while /readyz says already that there should be no more.
 STOP_DELAY_S = env.float("STOP_DELAY_S", default=0.0)
 
+# Where faults are told, if anywhere; needs sentry-sdk.
+SENTRY_DSN = env.str("SENTRY_DSN", default="")
+SENTRY_ENVIRONMENT = env.str("SENTRY_ENVIRONMENT", default="production")
+
 # --- Logging ----------------------------------------------------------------------------------
 
 LOG_FORMAT = env.str("LOG_FORMAT", default="text")

@@ -56,6 +56,7 @@ class RapidProIntegrationConfig(AppConfig):
         """
         from accounts.audit import words
         from accounts.audit.actions import Action
+        from config import sentry
         from rapidpro_integration import checks, receivers, servers, vault  # noqa: F401  # the checks register themselves
         from rapidpro_integration.client.origins import OriginError
         from rapidpro_integration.health import tasks, wording  # noqa: F401  # a worker finds the tasks by their paths
@@ -76,6 +77,7 @@ class RapidProIntegrationConfig(AppConfig):
         if problem:
             raise ImproperlyConfigured(problem)
         _take_tasks_out_of_the_admin()
+        sentry.start()
         post_migrate.connect(_seed_servers, sender=self)
         self._equip_client()
 

@@ -1,5 +1,6 @@
 """From a request to the numbers on a page: counted in the process, written by the hour, summed up."""
 
+import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -8,8 +9,10 @@ from typing import Any
 import httpx
 import pytest
 import respx
+from django.conf import settings
 from django.core.management import call_command
 from django.db import DatabaseError, connection
+from django.tasks.signals import task_finished
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
@@ -307,3 +310,16 @@ def test_processes_add_to_the_same_rows_and_lose_nothing(real_database: RealData
         assert list(rows) == [(40, 40, 40, 4_000)] * 3
         assert WorkspaceHour.objects.using(alias).filter(requests=40).count() == 3
         assert TokenStateHour.objects.using(alias).count() == len(TokenState.values)
+
+
+def test_worker_writes_between_tasks_and_not_after_each(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    receivers, _ = task_finished._live_receivers(None)
+    assert writing.write_between_tasks in receivers
+    note(recorder)
+    monkeypatch.setattr(writing, "_last_written_at", time.monotonic() - settings.OBSERVATIONS_EVERY_S)
+    writing.write_between_tasks(sender=None, task_result=None)
+    assert ServerHour.objects.get().requests == 1
+    note(recorder)
+    writing.write_between_tasks(sender=None, task_result=None)
+    assert ServerHour.objects.get().requests == 1
+    assert recorder
