@@ -64,8 +64,9 @@ class RapidProIntegrationConfig(AppConfig):
 
     def _equip_client(self) -> None:
         from config import lifespan
-        from rapidpro_integration import waits
+        from rapidpro_integration import arrivals, waits
         from rapidpro_integration.client import pools, transport
 
         transport.quota.store = waits.shared_store()
         lifespan.at_shutdown(pools.aclose)
+        lifespan.at_shutdown(arrivals.aclose)  # before the connections that they use
