@@ -57,6 +57,7 @@ class Arrival:
 
     def __init__(self, token: RapidProToken, last: KeptFlows | None, part: KeptFlows | None, *, seen: bool) -> None:
         self.owner_id = token.owner_id
+        self.is_ending = False
         #: Under which the failure stands in the log.
         self.reference = ""
         self._token, self._key, self._last = token, kept.key_of(token), last
@@ -135,7 +136,8 @@ class Arrival:
             self.end()
 
     def end(self) -> None:
-        """End it now."""
+        """End it now; whoever comes from now on begins anew, as soon as this one has put away what came."""
+        self.is_ending = True
         (self._reading or self.task).cancel()
 
     @contextmanager
@@ -322,18 +324,20 @@ def _here() -> dict[str, Arrival]:
 
 def find(key: str) -> Arrival | None:
     """Return the list of that name which this loop reads or waits for."""
-    return _here().get(key)
+    arrival = _here().get(key)
+    return None if arrival is None or arrival.is_ending else arrival
 
 
 def join(token: RapidProToken, last: KeptFlows | None, part: KeptFlows | None, *, seen: bool) -> Arrival:
     """Return the token's list on its way, begun if it was not. Raises BusyException if too many are."""
     here, key = _here(), kept.key_of(token)
-    if key not in here:
+    arrival = find(key)
+    if arrival is None:
         of_one = sum(arrival.owner_id == token.owner_id for arrival in here.values())
         if len(here) >= MOST or of_one >= MOST_OF_ONE:
             raise BusyException("Too many lists are on their way.", retry_after_s=5)
-        here[key] = Arrival(token, last, part, seen=seen)
-    return here[key]
+        arrival = here[key] = Arrival(token, last, part, seen=seen)
+    return arrival
 
 
 async def aclose() -> None:

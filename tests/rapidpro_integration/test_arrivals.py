@@ -439,6 +439,23 @@ async def test_list_whose_first_page_nobody_waits_for_any_more_is_given_up(open_
         assert await kept.aget(site.token) is None
 
 
+async def test_who_comes_when_the_last_one_has_just_left_gets_the_list(open_site: Open) -> None:
+    async with open_site() as site:
+        site.server.holds_first = True
+        left = arrivals.join(site.token, None, None, seen=False)
+        await site.server.asked_for(0)
+        left.end()
+        begun = arrivals.join(site.token, None, None, seen=False)
+        assert arrivals.find(kept.key_of(site.token)) is begun
+        # One for the connection that was left.
+        site.server.let(count=2)
+        assert await begun.abeginning(0) is None
+        assert begun.progress() == Progress(3)
+        with pytest.raises(BusyException):
+            await left.aoutcome()
+        assert arrivals.find(kept.key_of(site.token)) is begun
+
+
 async def test_server_that_stops_keeps_what_came(open_site: Open) -> None:
     async with open_site() as site:
         await site.get()
