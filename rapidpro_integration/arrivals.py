@@ -275,6 +275,8 @@ class Arrival:
         if not await selectors.ais_usable(self._token):
             await kept.adrop(self._token)
             raise TokenWithdrawn
+        # A database has fewer connections than lists may be on their way, and a server takes its time.
+        await _aclose_old_connections()
 
     # --- How it ends ----------------------------------------------------------------------------
 
