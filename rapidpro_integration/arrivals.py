@@ -14,7 +14,7 @@ from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from asgiref.sync import sync_to_async
-from django.db import close_old_connections
+from django.db import connections
 
 from rapidpro_integration import kept, marks, selectors, services
 from rapidpro_integration.checking import as_told, new_reference
@@ -45,7 +45,13 @@ _CLOSE_S = 5.0
 # These say something about the token, not about the server's health: a list of before is not shown beside them.
 FINAL = frozenset({Kind.REJECTED, Kind.NOT_ALLOWED, Kind.LOCKED, Kind.DISABLED})
 
-_aclose_old_connections = sync_to_async(close_old_connections)
+
+@sync_to_async
+def _aclose_old_connections() -> None:
+    """Close this thread's, as Django does after a request; never one that somebody has a transaction on."""
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
 
 
 class TokenWithdrawn(Exception):  # exceptions end in the fact
