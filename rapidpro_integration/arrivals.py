@@ -16,8 +16,9 @@ from weakref import WeakKeyDictionary
 from asgiref.sync import sync_to_async
 from django.db import connections
 
+from config.request_ids import reference
 from rapidpro_integration import kept, marks, selectors, services
-from rapidpro_integration.checking import as_told, new_reference
+from rapidpro_integration.checking import as_told
 from rapidpro_integration.client.budgets import OPERATION_DEADLINE_S
 from rapidpro_integration.client.errors import AbstractRequestException, BusyException, Kind, TimedOutException
 from rapidpro_integration.client.listing import MAX_PAGES
@@ -295,7 +296,7 @@ class Arrival:
             return error
         await self._akeep_part()
         if await kept.aget(self._token) is not None:
-            told, self.reference = as_told(error, self._token.access), new_reference()
+            told, self.reference = as_told(error, self._token.access), reference()
             log_problem(told, self._token, self.reference)
             await marks.anote_problem(self._key, told.kind, self.reference, told.retry_after_s)
         return error
