@@ -203,10 +203,12 @@ ACCOUNT_RATE_LIMITS = {
     "manage_email": "10/m/user",
     "reauthenticate": "10/m/user",
 }
-# Each check and each new token is a request to somebody's server.
+# Each check, each new token and each list is a request to somebody's server.
 RATE_LIMITS = {
     "token_check": env.str("RATE_LIMIT_TOKEN_CHECK", default="30/m/user,120/m/ip"),
     "token_add": env.str("RATE_LIMIT_TOKEN_ADD", default="20/m/user,60/m/ip"),
+    # A long list is a dozen requests, out of the hourly budget of a workspace.
+    "flows_refresh": env.str("RATE_LIMIT_FLOWS_REFRESH", default="20/m/user,60/m/ip"),
 }
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
 ACCOUNT_REAUTHENTICATION_REQUIRED = True

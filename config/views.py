@@ -21,6 +21,8 @@ from config.context_processors import site
 
 logger = logging.getLogger(__name__)
 
+_A_FEW_MINUTES_S = 300
+
 
 type View = Callable[[HttpRequest], Coroutine[Any, Any, HttpResponseBase]]
 
@@ -82,9 +84,13 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
     )
 
 
-def too_many_requests(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+def too_many_requests(
+    request: HttpRequest, exception: Exception | None = None, *, retry_after_s: int = _A_FEW_MINUTES_S
+) -> HttpResponse:
     """Say that this was tried too often, for a while."""
-    return _error_page(request, 429, _("That was tried too often"), _("Wait a few minutes, then try again."))
+    response = _error_page(request, 429, _("That was tried too often"), _("Wait a few minutes, then try again."))
+    response.headers["Retry-After"] = str(retry_after_s)
+    return response
 
 
 def too_busy(request: HttpRequest, retry_after_s: int) -> HttpResponse:

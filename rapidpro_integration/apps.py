@@ -83,7 +83,7 @@ class RapidProIntegrationConfig(AppConfig):
 
     def _equip_client(self) -> None:
         from config import lifespan
-        from rapidpro_integration import ready, waits
+        from rapidpro_integration import arrivals, ready, waits
         from rapidpro_integration.client import pools, transport
         from rapidpro_integration.observations import metrics, writing
         from rapidpro_integration.observations.recorder import recorder
@@ -93,6 +93,7 @@ class RapidProIntegrationConfig(AppConfig):
         # Registered first, so run last: the requests before it are counted too.
         lifespan.at_shutdown(writing.awrite)
         lifespan.at_shutdown(pools.aclose)
+        lifespan.at_shutdown(arrivals.aclose)  # before the connections that they use
         lifespan.every(settings.OBSERVATIONS_EVERY_S, writing.awrite)
         task_finished.connect(writing.write_between_tasks)
         atexit.register(writing.write_at_exit)

@@ -90,11 +90,12 @@ class KeptFlows:
 def made_of(flows: Rows[Flow], cursor: str = "") -> KeptFlows:
     """Return a list to keep; `cursor` is where the rest of it begins."""
     # A row that moved between two pages came too early or too late.
-    rows = sorted(_light(flows), key=lambda flow: flow.created_on or _OLDEST, reverse=True)
+    rows = sorted(light(flows), key=lambda flow: flow.created_on or _OLDEST, reverse=True)
     return KeptFlows(tuple(rows), flows.unreadable_count, flows.stopped_because, flows.fetched_at, cursor)
 
 
-def _light(flows: Iterable[Flow]) -> tuple[Flow, ...]:
+def light(flows: Iterable[Flow]) -> tuple[Flow, ...]:
+    """Return the flows without their results, which the list does not show."""
     # A row's results are a view into the whole answer: with them the answer would stay in memory too.
     return tuple(msgspec.structs.replace(flow, results_json=_NO_RESULTS) for flow in flows)
 
@@ -158,7 +159,7 @@ def get(row: SealedRow) -> KeptFlows | None:
     body = _body_of(plain)
     if body is None:
         return None
-    kept = KeptFlows(_light(body.rows), body.unreadable_count, body.stopped_because, body.fetched_at, body.cursor)
+    kept = KeptFlows(light(body.rows), body.unreadable_count, body.stopped_because, body.fetched_at, body.cursor)
     _local.put(key, stamp, kept)
     return kept
 
@@ -217,7 +218,8 @@ def put(row: SealedRow, kept: KeptFlows) -> None:
 def _forget(keys: list[str]) -> None:
     for key in keys:
         _local.drop(key)
-        cache.delete_many([f"{key}:{part}" for part in ("stamp", "list", "summary", "problem")])
+        names = ("stamp", "list", "summary", "problem", "progress", "looked", "stopped")
+        cache.delete_many([f"{key}:{name}" for name in names])
 
 
 def drop(row: SealedRow) -> None:

@@ -26,7 +26,7 @@ from django.utils import timezone, translation
 from accounts.audit import triggers
 from accounts.models import User
 from config import asides
-from rapidpro_integration import canaries, notices, openings, selectors, vault
+from rapidpro_integration import canaries, flow_lists, notices, openings, selectors, vault
 from rapidpro_integration.client import pools, retries, transport
 from rapidpro_integration.models import RapidProToken, TokenState
 from rapidpro_integration.observations import writing
@@ -124,6 +124,13 @@ def _no_counts_at_exit() -> Iterator[None]:
 def _openings_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin each test with no token opened, and without a thread that would write into another test's database."""
     monkeypatch.setattr(openings, "_openings", openings.Openings(schedule=lambda delay_s, call: None))
+
+
+@pytest.fixture(autouse=True)
+def _patience_for_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for whole lists: how much of one comes within the usual time depends on the machine."""
+    monkeypatch.setattr(flow_lists, "PATIENCE_S", 30)
+    monkeypatch.setattr(flow_lists, "FIRST_S", 30)
 
 
 @pytest.fixture(autouse=True)
