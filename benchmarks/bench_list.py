@@ -183,8 +183,8 @@ def render(found: dict[int, list[Figures]], rounds: int, load: float) -> str:
 def _verdict(found: dict[int, list[Figures]]) -> str:
     wanted_ms = LATENCY_MS + FIRST_ROWS_WITHIN_MS
     medians = {flows: statistics.median(each["first_ms"] for each in all_rounds) for flows, all_rounds in found.items()}
-    late = [f"{flows:,}" for flows, median in medians.items() if median > wanted_ms]
-    said = f"**not met** with {' and '.join(late)} flows" if late else "met"
+    late = [f"{flows:,} flows" for flows, median in medians.items() if median > wanted_ms]
+    said = f"**not met** with {'; '.join(late)}" if late else "met"
     return f"Wanted: the first rows within {wanted_ms:g} ms, one round trip and {FIRST_ROWS_WITHIN_MS:g} ms: {said}."
 
 

@@ -98,6 +98,7 @@ def main() -> None:
     ids = rows_of_the_admin() | {
         "token_id": names["national"],
         "flow_uuid": names["flow-busiest"],
+        "user_id": owner.pk,
         "kind": "csv",
         "key": EmailConfirmationHMAC(unproved).key,
         "uidb36": user_pk_to_url_str(owner),
