@@ -175,7 +175,7 @@ def test_right_to_left(page: Page, base_url: str) -> None:
 def test_admin_manages_tokens_without_seeing_one(page: Page, base_url: str) -> None:
     sign_in(page, base_url, STAFF)
     page.goto(f"{base_url}/admin/rapidpro_integration/rapidprotoken/")
-    expect(page.get_by_text("5 RapidPro tokens")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"\d+ RapidPro tokens"))).to_be_visible()
     for token in TOKENS.values():
         assert token.secret not in page.content()
     screenshot(page, "admin-tokens")
