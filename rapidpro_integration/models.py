@@ -14,6 +14,19 @@ from django.utils.translation import gettext_lazy as _
 from rapidpro_integration import servers, vault
 from rapidpro_integration.client.origins import OriginError
 from rapidpro_integration.servers import Access
+from rapidpro_integration.staff.models import BulkAction, BulkKind
+from rapidpro_integration.staff.permissions import PERMISSIONS
+
+__all__ = [
+    "BulkAction",
+    "BulkKind",
+    "KeyCanary",
+    "RapidProToken",
+    "RequestState",
+    "Server",
+    "ServerRequest",
+    "TokenState",
+]
 
 # The form of a canonical origin; what it may name is decided before it gets here.
 _ORIGIN = r"^(https://[^/]+|http://(127\.0\.0\.1|localhost)(:[0-9]+)?)$"
@@ -75,7 +88,11 @@ class RapidProToken(models.Model):
         verbose_name = _("RapidPro token")
         verbose_name_plural = _("RapidPro tokens")
         ordering = [Lower("label"), "created_on"]
-        indexes = [models.Index(fields=["state", "server"], name="rapidpro_token_state_server")]
+        permissions = list(PERMISSIONS.items())
+        indexes = [
+            models.Index(fields=["state", "server"], name="rapidpro_token_state_server"),
+            models.Index(fields=["server", "workspace_uuid", "owner"], name="rapidpro_token_workspace"),
+        ]
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["owner", "server", "fingerprint"], name="rapidpro_token_saved_once"),
             models.CheckConstraint(condition=Q(state__in=TokenState.values), name="rapidpro_token_state_known"),
