@@ -54,7 +54,9 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.mfa",
     "accounts",
+    # Before django_tasks_db, so that its `db_worker` is the one with a heartbeat.
     "rapidpro_integration",
+    "django_tasks_db",
 ]
 
 MIDDLEWARE = [
@@ -120,6 +122,18 @@ SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_COOKIE_AGE = int(timedelta(days=14).total_seconds())
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
+
+# --- Background work --------------------------------------------------------------------------
+
+# The dotted path of a backend of django.tasks. Another one than the database's brings workers of its own.
+TASKS_BACKEND = env.str("TASKS_BACKEND", default="django_tasks_db.DatabaseBackend")
+TASKS: dict[str, Any] = {
+    "default": {
+        "BACKEND": TASKS_BACKEND,
+        "QUEUES": env.list("TASKS_QUEUES", default=["default"]),
+        "OPTIONS": env.json("TASKS_OPTIONS", default={}),
+    }
+}
 
 # --- Accounts ---------------------------------------------------------------------------------
 
@@ -218,6 +232,19 @@ RAPIDPRO_ANY_PUBLIC_SERVER = env.bool("RAPIDPRO_ANY_PUBLIC_SERVER", default=Fals
 SANDBOX_ORIGIN = env.str("SANDBOX_ORIGIN", default="") if DEBUG else ""
 if SANDBOX_ORIGIN and SANDBOX_ORIGIN not in RAPIDPRO_SERVERS:
     RAPIDPRO_SERVERS.append(SANDBOX_ORIGIN)
+
+# --- Health of tokens (read by rapidpro_integration.health) --------------------------------------
+
+# How often a working token is checked, how soon one that failed is asked again (then after twice as long each time),
+# how many of one server's tokens at once, and how long a server must be out of reach before its tokens' owners hear.
+TOKEN_CHECK_EVERY_S = env.int("TOKEN_CHECK_EVERY_S", default=6 * 3600)
+TOKEN_CHECK_RETRY_S = env.int("TOKEN_CHECK_RETRY_S", default=300)
+TOKEN_CHECKS_AT_ONCE = env.int("TOKEN_CHECKS_AT_ONCE", default=4)
+TOKEN_UNREACHABLE_TOLD_S = env.int("TOKEN_UNREACHABLE_TOLD_S", default=24 * 3600)
+if min(TOKEN_CHECK_EVERY_S, TOKEN_CHECK_RETRY_S) < 60 or TOKEN_CHECKS_AT_ONCE < 1 or TOKEN_UNREACHABLE_TOLD_S < 0:
+    raise ImproperlyConfigured(
+        "TOKEN_CHECK_EVERY_S and TOKEN_CHECK_RETRY_S are at least 60, and TOKEN_CHECKS_AT_ONCE at least 1."
+    )
 
 # --- Kept lists of flows (read by rapidpro_integration.kept) ------------------------------------
 

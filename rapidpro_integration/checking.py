@@ -15,6 +15,7 @@ from rapidpro_integration.interface import RapidProInterface
 from rapidpro_integration.models import RapidProToken, TokenState
 from rapidpro_integration.openings import Purpose, anote_opening
 from rapidpro_integration.servers import Access
+from rapidpro_integration.states import REFUSED
 from rapidpro_integration.vault import Secret
 
 STATES: dict[Kind, TokenState] = {
@@ -39,8 +40,6 @@ STATES: dict[Kind, TokenState] = {
 }
 
 
-# The server answered, and said no to this token.
-REFUSED = frozenset({TokenState.REJECTED, TokenState.NOT_ALLOWED})
 _NO_CONNECTION = frozenset({Kind.UNREACHABLE, Kind.TIMED_OUT, Kind.TLS, Kind.PAUSED})
 
 

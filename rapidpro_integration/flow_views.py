@@ -13,7 +13,7 @@ from rapidpro_integration import selectors, services
 from rapidpro_integration.checking import as_told, outcome_of
 from rapidpro_integration.client.errors import AbstractRequestException, Kind
 from rapidpro_integration.interface import RapidProInterface
-from rapidpro_integration.models import RapidProToken
+from rapidpro_integration.models import RapidProToken, Trigger
 from rapidpro_integration.openings import Purpose, anote_opening
 from rapidpro_integration.problems import problem_response
 from rapidpro_integration.services import TokenChangedMeanwhile
@@ -26,7 +26,7 @@ async def _aproblem(request: HttpRequest, error: AbstractRequestException, token
     if error.kind in {Kind.REJECTED, Kind.NOT_ALLOWED}:
         # Replaced or disabled since this request read it: then the refusal says nothing about what is there now.
         with suppress(TokenChangedMeanwhile):
-            await services.arecord_check(token, outcome)
+            await services.arecord_check(token, outcome, Trigger.USE)
     return problem_response(request, error, token, outcome.reference)
 
 

@@ -25,8 +25,9 @@ from accounts.audit.context import Source
 from accounts.audit.models import AuditEntry
 from accounts.audit.services import record
 from accounts.models import User
-from rapidpro_integration.models import TokenState
-from rapidpro_integration.problems import problem_of_state
+from rapidpro_integration.health import wording
+from rapidpro_integration.health.judging import DRIFT_PREFIX, Drift, News
+from rapidpro_integration.states import TokenState
 
 logger = logging.getLogger(__name__)
 
@@ -73,10 +74,19 @@ NOTICES: Mapping[Action, Notice] = {
 
 
 def notice_of(entry: AuditEntry) -> Notice:
-    """Return the words for an entry; a check has those of the state that it found. Raises KeyError for any other."""
-    if entry.action == Action.TOKEN_CHECKED and (problem := problem_of_state(TokenState(entry.details["state"]))):
-        return Notice(_("Token refused by its server: %(label)s"), problem.title, problem.advice)
+    """Return the words for an entry; a check has those of its news. Raises KeyError for one that nobody is told of."""
+    if entry.action == Action.TOKEN_CHECKED:
+        words = wording.words_of(News(entry.details["news"]), TokenState(entry.details["state"]))
+        return Notice(words.subject, words.fact, words.advice)
     return NOTICES[Action(entry.action)]
+
+
+def _drift_of(entry: AuditEntry) -> Drift:
+    return {
+        name.removeprefix(DRIFT_PREFIX): value
+        for name, value in entry.details.items()
+        if name.startswith(DRIFT_PREFIX) and entry.details.get("news") == News.DRIFT
+    }
 
 
 _silent: ContextVar[bool] = ContextVar("notices_silent", default=False)
@@ -162,6 +172,7 @@ def message_to(owner: User, entry: AuditEntry, server: str) -> EmailMessage:
             "by_owner": entry.actor_id == owner.pk,
             "actor": entry.actor_name,
             "note": entry.details.get("note", ""),
+            "changes": wording.drift_lines(_drift_of(entry)),
             "reference": entry.reference,
             "site": settings.SITE_NAME,
         }

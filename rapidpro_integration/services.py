@@ -14,8 +14,9 @@ from accounts.audit.chain import Fact
 from accounts.audit.context import Source
 from accounts.audit.services import record
 from rapidpro_integration import canaries, kept, notices, servers, vault
-from rapidpro_integration.checking import REFUSED, CheckOutcome
-from rapidpro_integration.models import RapidProToken, TokenState
+from rapidpro_integration.checking import CheckOutcome
+from rapidpro_integration.health import recording
+from rapidpro_integration.models import RapidProToken, TokenState, Trigger
 from rapidpro_integration.vault import Secret
 
 # How fine "last used" is kept: a page opened ten times in a minute is one write.
@@ -74,7 +75,9 @@ def add_token(owner_id: int, label: str, server: str, secret: Secret, outcome: C
                 label=label or _default_label(outcome, server),
                 **sealed_fields(secret, row_id=row_id, owner_id=owner_id, server=server),
                 **outcome.fields(),
+                **recording.saved_fields(row_id, outcome),
             )
+            recording.write_check(token, outcome, Trigger.SAVE)
             _record_saved(Action.TOKEN_ADDED, token, outcome, {"server": server})
             return token
     except IntegrityError:
@@ -106,7 +109,9 @@ def replace_token(token: RapidProToken, server: str, secret: Secret, outcome: Ch
             existing = find_token(token.owner_id, server, secret)
             if existing is not None and existing.pk != token.pk:
                 raise TokenAlreadySaved(existing)
+            forgotten |= recording.saved_fields(token.pk, outcome) | recording.rotation_fields(token)
             _update_unchanged(token, forgotten | fields | outcome.fields())
+            recording.write_check(token, outcome, Trigger.SAVE, server=server)
             kept.drop_on_commit(token)
             _record_saved(Action.TOKEN_REPLACED, token, outcome, {"server": server, "server_before": token.server})
     except IntegrityError:
@@ -143,15 +148,23 @@ def _update_unchanged(token: RapidProToken, fields: dict[str, Any]) -> None:
         raise TokenChangedMeanwhile
 
 
-def record_check(token: RapidProToken, outcome: CheckOutcome) -> None:
-    """Save what a check found. Raises TokenChangedMeanwhile when the row no longer holds the token that was checked."""
+def record_check(
+    token: RapidProToken, outcome: CheckOutcome, trigger: Trigger = Trigger.HAND, *, lease: str = ""
+) -> None:
+    """Save what a check found, when the next one is due, and have the owner told of what is news.
+
+    With `lease` it is saved only while that lease is held. Raises TokenChangedMeanwhile when the row no longer holds
+    the token that was checked, or somebody else has taken the lease over.
+    """
     with transaction.atomic():
-        row = RapidProToken.objects.select_for_update().filter(pk=token.pk).only("state").first()
-        _update_unchanged(token, outcome.fields())
-        entry = record(Action.TOKEN_CHECKED, token=token, **outcome.facts())
-        # Once for each change of the state, read under a lock: two checks at once are one change.
-        if outcome.state in REFUSED and row is not None and row.state not in REFUSED:
-            notices.tell_owner(entry, token.server)
+        row = RapidProToken.objects.select_for_update().filter(pk=token.pk).first()
+        if row is None or (lease and row.leased_by != lease):
+            raise TokenChangedMeanwhile
+        judgement = recording.judged(row, outcome)
+        released: dict[str, Any] = {"leased_until": None, "leased_by": ""} if lease else {}
+        _update_unchanged(token, outcome.fields() | judgement.fields | released)
+        recording.write_check(token, outcome, trigger, drift=judgement.drift)
+        recording.record_and_tell(token, outcome, trigger, judgement, state_before=row.state)
 
 
 def record_use(token: RapidProToken) -> None:
@@ -211,7 +224,7 @@ def _set_state(
     token: RapidProToken, rows: QuerySet[RapidProToken], state: TokenState, action: Action, by: Source | None
 ) -> bool:
     with transaction.atomic():
-        changed = bool(rows.update(state=state, changed_on=timezone.now()))
+        changed = bool(rows.update(state=state, changed_on=timezone.now(), next_check_on=None))
         if changed:
             entry = record(action, token=token, by=by)
             if action == Action.TOKEN_DISABLED:
