@@ -254,6 +254,15 @@ FLOWS_KEPT_S = env.int("FLOWS_KEPT_S", default=86_400)
 if not 0 < FLOWS_FRESH_S <= FLOWS_KEPT_S:
     raise ImproperlyConfigured("FLOWS_FRESH_S is more than 0 and at most FLOWS_KEPT_S.")
 
+# --- Hourly rows (read by rapidpro_integration.observations) -------------------------------------
+
+# How often each process writes what it counted of its requests to RapidPro, and for how many days rows are kept.
+OBSERVATIONS_EVERY_S = env.float("OBSERVATIONS_EVERY_S", default=15.0)
+SERVER_HOURS_KEPT_DAYS = env.int("SERVER_HOURS_KEPT_DAYS", default=400)
+WORKSPACE_HOURS_KEPT_DAYS = env.int("WORKSPACE_HOURS_KEPT_DAYS", default=35)
+if OBSERVATIONS_EVERY_S < 1 or SERVER_HOURS_KEPT_DAYS < 1 or WORKSPACE_HOURS_KEPT_DAYS < 1:
+    raise ImproperlyConfigured("OBSERVATIONS_EVERY_S and the days that hourly rows are kept are at least 1.")
+
 # --- Mail -------------------------------------------------------------------------------------
 
 _mail = env.email_url("EMAIL_URL", default="consolemail://")

@@ -1,12 +1,15 @@
 """The start of the application: none without usable keys and servers; and what the client needs of the site."""
 
+import atexit
 from typing import Any
 
 from django.apps import AppConfig
 from django.apps import apps as global_apps
 from django.apps.registry import Apps
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models.signals import post_migrate
+from django.tasks.signals import task_finished
 from django.utils.translation import gettext_lazy as _
 
 
@@ -66,6 +69,14 @@ class RapidProIntegrationConfig(AppConfig):
         from config import lifespan
         from rapidpro_integration import waits
         from rapidpro_integration.client import pools, transport
+        from rapidpro_integration.observations import writing
+        from rapidpro_integration.observations.recorder import recorder
 
         transport.quota.store = waits.shared_store()
+        transport.observer = recorder.note
+        # Registered first, so run last: the requests before it are counted too.
+        lifespan.at_shutdown(writing.awrite)
         lifespan.at_shutdown(pools.aclose)
+        lifespan.every(settings.OBSERVATIONS_EVERY_S, writing.awrite)
+        task_finished.connect(writing.write_between_tasks)
+        atexit.register(writing.write_at_exit)

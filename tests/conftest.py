@@ -1,5 +1,6 @@
 """What every test shares: coroutine tests, recorded answers, people and their tokens."""
 
+import atexit
 import inspect
 import json
 import time
@@ -26,6 +27,8 @@ from accounts.models import User
 from rapidpro_integration import canaries, notices, openings, selectors, vault
 from rapidpro_integration.client import pools, retries, transport
 from rapidpro_integration.models import RapidProToken, TokenState
+from rapidpro_integration.observations import writing
+from rapidpro_integration.observations.recorder import recorder
 from rapidpro_integration.vault import Secret
 from tests import databases
 from tests.databases import RealDatabase
@@ -59,6 +62,7 @@ def _fresh_start() -> None:
     """Forget what another test has taught: rate limits, servers that failed, the language and zone of its request."""
     cache.clear()
     transport.forget()
+    recorder.clear()
     translation.activate("en")
     timezone.deactivate()
 
@@ -78,6 +82,13 @@ def _flush_may_empty_the_audit_log() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Flush, "handle", handle)
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_counts_at_exit() -> Iterator[None]:
+    """Let the end of the suite write nothing into a database that is gone by then."""
+    yield
+    atexit.unregister(writing.write_at_exit)
 
 
 @pytest.fixture(autouse=True)

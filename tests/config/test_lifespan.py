@@ -17,6 +17,8 @@ def closers(monkeypatch: pytest.MonkeyPatch) -> list[lifespan.Closer]:
     """Return the registry, empty for one test."""
     empty: list[lifespan.Closer] = []
     monkeypatch.setattr(lifespan, "_closers", empty)
+    monkeypatch.setattr(lifespan, "_jobs", [])
+    monkeypatch.setattr(lifespan, "_stopping", False)
     return empty
 
 

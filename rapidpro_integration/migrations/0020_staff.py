@@ -10,7 +10,9 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('rapidpro_integration', '0004_flows_seen'),
+        # Both: this is where the ways of the two meet again.
+        ('rapidpro_integration', '0005_health'),
+        ('rapidpro_integration', '0010_server_hours'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
