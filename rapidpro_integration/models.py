@@ -1,7 +1,7 @@
 """What you connected: one row for each RapidPro token, sealed, and one for each key that sealed any."""
 
 import uuid
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -83,7 +83,7 @@ class RapidProToken(HealthColumns):
         verbose_name = _("RapidPro token")
         verbose_name_plural = _("RapidPro tokens")
         ordering = [Lower("label"), "created_on"]
-        permissions = list(PERMISSIONS.items())
+        permissions: ClassVar[list[tuple[str, Any]]] = list(PERMISSIONS.items())
         indexes = [
             models.Index(fields=["state", "server"], name="rapidpro_token_state_server"),
             models.Index(fields=["server", "workspace_uuid", "owner"], name="rapidpro_token_workspace"),

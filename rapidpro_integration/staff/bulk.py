@@ -1,7 +1,7 @@
 """Doing something with many tokens: in a task, a few at a time, so that it can be watched, stopped and taken over."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from uuid import UUID
 
@@ -11,12 +11,13 @@ from django.tasks import task
 from django.utils import timezone
 
 from accounts.audit.actions import Action
+from accounts.audit.chain import Fact
 from accounts.audit.context import Source, acting_as, name_of, source
 from accounts.audit.services import record
 from accounts.models import User
 from rapidpro_integration import notices, selectors, services
 from rapidpro_integration.checking import CheckOutcome, acheck_token
-from rapidpro_integration.models import RapidProToken, TokenState
+from rapidpro_integration.models import RapidProToken, TokenState, Trigger
 from rapidpro_integration.problems import log_problem
 from rapidpro_integration.staff.models import BulkAction, BulkKind
 
@@ -42,7 +43,7 @@ def confirm(action: BulkAction, note: str = "") -> bool:
     with transaction.atomic():
         if not waiting.update(started_on=timezone.now(), note=note):
             return False
-        details = {"change": action.kind, "tokens": action.total, "action": str(action.pk)}
+        details: dict[str, Fact] = {"change": action.kind, "tokens": action.total, "action": str(action.pk)}
         record(Action.STAFF_ACTION, details=details)
     if action.kind != BulkKind.CHECK and action.total <= AT_ONCE:
         run(action.pk)
@@ -115,12 +116,13 @@ def _tokens(ids: Sequence[str]) -> list[RapidProToken]:
 
 def _do(action: BulkAction, ids: Sequence[str], by: Source | None) -> list[str]:
     """Do it with these tokens; return the ids of those that it changed."""
-    each = {
+    each: dict[str, Callable[..., bool]] = {
         BulkKind.DISABLE.value: services.disable_token,
         BulkKind.ENABLE.value: services.enable_token,
         BulkKind.ASK.value: partial(_ask_owner, note=action.note),
-    }[action.kind]
-    return [str(token.pk) for token in _tokens(ids) if each(token, by=by)]
+    }
+    do = each[action.kind]
+    return [str(token.pk) for token in _tokens(ids) if do(token, by=by)]
 
 
 def _check(tokens: Sequence[RapidProToken]) -> list[str]:
@@ -131,7 +133,7 @@ def _check(tokens: Sequence[RapidProToken]) -> list[str]:
         if outcome.error:
             log_problem(outcome.error, token, outcome.reference)
         try:
-            services.record_check(token, outcome)
+            services.record_check(token, outcome, Trigger.STAFF)
         except services.TokenChangedMeanwhile:
             continue
         checked.append(str(token.pk))

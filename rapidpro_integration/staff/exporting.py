@@ -35,7 +35,7 @@ async def _alines(rows: QuerySet[Any] | Iterable[Any], columns: Columns) -> Asyn
         async for row in rows.aiterator(chunk_size=_ROWS_AT_ONCE):
             yield line([cell(read(row)) for read in columns.values()])
         return
-    for row in await sync_to_async(list)(rows):
+    for row in await sync_to_async(lambda: list(rows))():
         yield line([cell(read(row)) for read in columns.values()])
 
 

@@ -1,6 +1,6 @@
 """The guard and the frame of every staff page."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -17,11 +17,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.audit.actions import Action
+from accounts.audit.chain import Fact
 from accounts.audit.services import record
 from accounts.selectors import person
 from rapidpro_integration.staff.permissions import PERMISSIONS, aheld_by
 
-type AsyncView = Callable[..., Awaitable[HttpResponseBase]]
+type AsyncView = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 
 # How often an open page asks for its numbers anew.
 REFRESH_S = 30
@@ -58,10 +59,15 @@ PAGES = (
 )
 
 
+def held_by(request: HttpRequest) -> frozenset[str]:
+    """Return which of PERMISSIONS the guarded request's person has."""
+    held: frozenset[str] = vars(request).get("staff_permissions", frozenset())
+    return held
+
+
 def allows(request: HttpRequest, permission: str) -> bool:
     """Return whether the guarded request's person has one of PERMISSIONS."""
-    held: frozenset[str] = vars(request).get("staff_permissions", frozenset())
-    return permission in held
+    return permission in held_by(request)
 
 
 def needs(*permissions: str) -> Callable[[AsyncView], AsyncView]:
@@ -95,9 +101,9 @@ def refused(request: HttpRequest, permission: str) -> TemplateResponse:
     return TemplateResponse(request, "error.html", context, status=403)
 
 
-def page_response(request: HttpRequest, name: str, template: str, **context: Any) -> TemplateResponse:
+def page_response(request: HttpRequest, name: str, template: str, /, **context: Any) -> TemplateResponse:
     """Return the page `name` of PAGES, or one below it."""
-    held: frozenset[str] = vars(request)["staff_permissions"]
+    held = held_by(request)
     frame = {
         "section": "staff",
         "staff_pages": [page for page in PAGES if page.permission in held],
@@ -118,7 +124,11 @@ def note_look(request: HttpRequest, what: str, **whose: Any) -> None:
     asked = f"{person(request).pk} {what} {sorted(request.GET.lists())} {whose.get('owner')}"
     key = f"staff-look:{salted_hmac('staff look', asked, algorithm='sha256').hexdigest()}"
     if cache.add(key, 1, _ONE_LOOK_S):
-        details = {"what": what, "page": "staff", "filters": sorted(name for name in request.GET if request.GET[name])}
+        details: dict[str, Fact] = {
+            "what": what,
+            "page": "staff",
+            "filters": sorted(name for name in request.GET if request.GET[name]),
+        }
         record(Action.FACTS_VIEWED, details=details, **whose)
 
 

@@ -80,6 +80,8 @@ async def active(request: HttpRequest, user_id: int) -> HttpResponseBase:
         return page_response(request, "users", "user_active.html", person=row, sessions=await queries.asessions_of(row))
     wanted = request.POST.get("active") == "yes"
     if await queries.aset_active(person(request), user_id, active=wanted):
-        text = _("%(person)s can sign in again.") if wanted else _("%(person)s is shut out, and every session has ended.")
+        text = (
+            _("%(person)s can sign in again.") if wanted else _("%(person)s is shut out, and every session has ended.")
+        )
         messages.success(request, text % {"person": row})
     return HttpResponseRedirect(resolve_url("staff:user", row.pk))

@@ -1,6 +1,6 @@
 """What every table of the staff pages has: an order that stands in the address, and pages cut by the database."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,7 +73,12 @@ def page_of[M: Model](rows: QuerySet[M], number: str | None, count: int | None =
     """Return a page of the rows, read; the nearest one for a number that is none. `count` saves asking for it."""
     paginator: Paginator[M] = Paginator(rows, ROWS_A_PAGE)
     if count is not None:
-        paginator.count = count  # type: ignore[misc]  # a cached property
+        paginator.count = count
     page = paginator.get_page(number)
     page.object_list = list(page.object_list)
     return page
+
+
+def page_of_few(rows: Sequence[Any], number: str | None) -> Page[Any]:
+    """Return a page of rows that are few by nature and in memory already, as servers are."""
+    return Paginator(rows, ROWS_A_PAGE).get_page(number)

@@ -42,6 +42,8 @@ EXPORTED: Columns = {
     "created_on": lambda token: token.created_on,
     "last_used_on": lambda token: token.last_used_on,
     "checked_on": lambda token: token.checked_on,
+    "broken_since": lambda token: token.broken_since,
+    "replace_by": lambda token: token.rotate_on,
     "check_status": lambda token: token.check_status,
     "check_duration_ms": lambda token: token.check_duration_ms,
 }
@@ -61,6 +63,7 @@ class TokenFilterForm(forms.Form):
     broken = forms.BooleanField(label=_("Needs attention"), required=False)
     never = forms.BooleanField(label=_("Never checked"), required=False)
     shared = forms.BooleanField(label=_("Workspace held by several people"), required=False)
+    rotate = forms.BooleanField(label=_("Should be replaced by now"), required=False)
     idle = forms.IntegerField(label=_("Idle for days"), required=False, min_value=1, max_value=36_500)
     workspace = forms.UUIDField(required=False, widget=forms.HiddenInput)
     owner = forms.IntegerField(required=False, min_value=1, max_value=2**62, widget=forms.HiddenInput)
@@ -101,6 +104,8 @@ class TokenFilterForm(forms.Form):
             rows = rows.filter(checked_on=None)
         if cleaned["shared"]:
             rows = rows.filter(held_by_others())
+        if cleaned["rotate"]:
+            rows = rows.filter(rotate_on__lt=timezone.now())
         if days := cleaned["idle"]:
             rows = rows.filter(idle_since(days))
         return rows

@@ -47,8 +47,9 @@ def percent(value: float | None) -> str:
 
 
 @register.simple_tag
-def state_badge(state: TokenState) -> SafeString:
+def state_badge(state: TokenState | str) -> SafeString:
     """Return a token's state as a sign and its words."""
+    state = TokenState(state)
     css, sign = _SIGNS[state]
     return format_html(
         '<span class="state {}"><span class="sign" aria-hidden="true">{}</span> {}</span>', css, sign, state.label
