@@ -125,7 +125,8 @@ CSRF_COOKIE_SAMESITE = "Lax"
 
 # --- Background work --------------------------------------------------------------------------
 
-# The dotted path of a backend of django.tasks. Another one than the database's brings workers of its own.
+# The dotted path of a backend of django.tasks, and the applications that it needs. Another one than the database's
+# brings workers of its own.
 TASKS_BACKEND = env.str("TASKS_BACKEND", default="django_tasks_db.DatabaseBackend")
 TASKS: dict[str, Any] = {
     "default": {
@@ -134,6 +135,10 @@ TASKS: dict[str, Any] = {
         "OPTIONS": env.json("TASKS_OPTIONS", default={}),
     }
 }
+INSTALLED_APPS += env.list("TASKS_APPS", default=[])
+# Where django-tasks-rq keeps its queues.
+if tasks_redis := env.str("TASKS_REDIS_URL", default=""):
+    RQ_QUEUES = {queue: {"URL": tasks_redis} for queue in TASKS["default"]["QUEUES"]}
 
 # --- Accounts ---------------------------------------------------------------------------------
 

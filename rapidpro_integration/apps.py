@@ -46,12 +46,13 @@ class RapidProIntegrationConfig(AppConfig):
         from accounts.audit.actions import Action
         from rapidpro_integration import checks, receivers, servers, vault  # noqa: F401  # the checks register themselves
         from rapidpro_integration.client.origins import OriginError
+        from rapidpro_integration.health import tasks, wording  # noqa: F401  # a worker finds the tasks by their paths
         from rapidpro_integration.models import TokenState
         from rapidpro_integration.openings import Purpose
 
         receivers.connect()
         words.register("state", dict(TokenState.choices))
-        words.register("about", dict(Action.choices))
+        words.register("about", {**dict(Action.choices), **wording.MAILS})
         words.register("purpose", dict(Purpose.choices))
         problem = ""
         try:

@@ -15,7 +15,7 @@ from accounts.audit.context import Source
 from accounts.audit.services import record
 from rapidpro_integration import canaries, kept, notices, servers, vault
 from rapidpro_integration.checking import CheckOutcome
-from rapidpro_integration.health import recording
+from rapidpro_integration.health import recording, rotating
 from rapidpro_integration.models import RapidProToken, TokenState, Trigger
 from rapidpro_integration.vault import Secret
 
@@ -109,7 +109,7 @@ def replace_token(token: RapidProToken, server: str, secret: Secret, outcome: Ch
             existing = find_token(token.owner_id, server, secret)
             if existing is not None and existing.pk != token.pk:
                 raise TokenAlreadySaved(existing)
-            forgotten |= recording.saved_fields(token.pk, outcome) | recording.rotation_fields(token)
+            forgotten |= recording.saved_fields(token.pk, outcome) | rotating.begun_anew(token)
             _update_unchanged(token, forgotten | fields | outcome.fields())
             recording.write_check(token, outcome, Trigger.SAVE, server=server)
             kept.drop_on_commit(token)

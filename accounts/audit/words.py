@@ -19,6 +19,8 @@ _NAMES: Mapping[str, Promise] = {
     "flows": _("Flows"),
     "label": _("New label"),
     "note": _("Note"),
+    "days": _("Days"),
+    "by_staff": _("By staff"),
     "from": _("From"),
     "to": _("To"),
     "email": _("Address"),

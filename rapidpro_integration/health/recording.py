@@ -8,9 +8,8 @@ from django.utils import timezone
 
 from accounts.audit.actions import Action
 from accounts.audit.services import record
-from rapidpro_integration import notices
 from rapidpro_integration.checking import CheckOutcome
-from rapidpro_integration.health import schedule
+from rapidpro_integration.health import mails, schedule
 from rapidpro_integration.health.judging import DRIFT_PREFIX, Drift, Judgement, judge
 from rapidpro_integration.models import RapidProToken, TokenCheck, Trigger
 from rapidpro_integration.states import REFUSED, UNTOLD, TokenState
@@ -39,17 +38,6 @@ def saved_fields(token_id: UUID, outcome: CheckOutcome) -> dict[str, Any]:
         "broken_since": now if fails else None,
         "broken_told_on": now if outcome.state in REFUSED else None,
         "next_check_on": schedule.next_check(token_id, outcome.state, int(fails), now, _retry_on(outcome, now)),
-    }
-
-
-def rotation_fields(token: RapidProToken) -> dict[str, Any]:
-    """Return the columns by which a replaced token's age begins anew."""
-    now = timezone.now()
-    days = [days for days in (token.rotate_by_days, token.staff_rotate_by_days) if days]
-    return {
-        "secret_saved_on": now,
-        "rotate_on": now + timedelta(days=min(days)) if days else None,
-        "rotate_told_on": None,
     }
 
 
@@ -88,4 +76,4 @@ def record_and_tell(
     for news in judgement.news:
         details = facts["details"] | {"news": news.value}
         entry = record(Action.TOKEN_CHECKED, token=token, **facts | {"details": details})
-        notices.tell_owner(entry, token.server)
+        mails.tell_later(entry, token.server)

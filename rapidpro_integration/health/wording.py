@@ -18,6 +18,8 @@ DRIFTS: Mapping[str, Text] = {
     "time_zone": _("Time zone"),
     "role": _("Rights of the token's user"),
 }
+# What mails without an entry of their own are about, for the log that its owner reads.
+MAILS: Mapping[str, Text] = {"rotate_by": _("Time to replace a token"), "digest": _("Weekly mail")}
 _RIGHTS: Mapping[str, Text] = {
     TokenState.WORKING.value: _("may read the workspace"),
     TokenState.NOT_ALLOWED.value: _("may not read the workspace"),

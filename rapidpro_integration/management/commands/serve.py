@@ -18,6 +18,8 @@ from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS
 
+from rapidpro_integration.health import work
+
 HOST = "127.0.0.1"
 _START_S = 30.0
 _STOP_S = 10.0
@@ -76,7 +78,10 @@ class Command(BaseCommand):
         commands = {
             "sandbox": [*manage, "rapidpro_sandbox", "--port", str(sandbox_port), "--quiet"],
             "site": [*web, *_QUIET, "--lifespan", "on", "--timeout-graceful-shutdown", str(_GRACE_S)],
+            "scheduler": [*manage, "tokens", "watch"],
         }
+        if work.is_kept_here():
+            commands["worker"] = [*manage, "db_worker", "--no-reload", "--verbosity", "0"]
         environment = os.environ | {"SANDBOX_ORIGIN": f"http://{HOST}:{sandbox_port}"}
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
