@@ -68,9 +68,9 @@ class RapidProIntegrationConfig(AppConfig):
 
     def _equip_client(self) -> None:
         from config import lifespan
-        from rapidpro_integration import waits
+        from rapidpro_integration import ready, waits
         from rapidpro_integration.client import pools, transport
-        from rapidpro_integration.observations import writing
+        from rapidpro_integration.observations import metrics, writing
         from rapidpro_integration.observations.recorder import recorder
 
         transport.quota.store = waits.shared_store()
@@ -81,3 +81,5 @@ class RapidProIntegrationConfig(AppConfig):
         lifespan.every(settings.OBSERVATIONS_EVERY_S, writing.awrite)
         task_finished.connect(writing.write_between_tasks)
         atexit.register(writing.write_at_exit)
+        metrics.connect()
+        ready.connect()

@@ -18,6 +18,7 @@ os.environ.update(
     EMAIL_VERIFICATION="optional",
     SIGNUP_OPEN="true",
     LOG_FILE="",
+    LOG_FORMAT="text",
 )
 os.environ.setdefault("DATABASE_URL", "sqlite://:memory:")
 os.environ.setdefault("CACHE_URL", "locmemcache://tests")

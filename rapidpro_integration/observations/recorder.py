@@ -29,6 +29,19 @@ class ServerCounts:
     duration_ms: int = 0
     last_success_at: int = 0
 
+    def count(self, outcome: str, status: int | None, duration_ms: int, now: int) -> None:
+        """Count one request that ended at `now`."""
+        self.requests += 1
+        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
+        if status is not None:
+            self.statuses[status // 100] = self.statuses.get(status // 100, 0) + 1
+        if status is not None or outcome in _TELLING:
+            # A refused connection is quick, and says nothing of how long the server takes.
+            self.durations[bucket_of(duration_ms)] += 1
+            self.duration_ms += duration_ms
+        if outcome == "ok":
+            self.last_success_at = now
+
     def add(self, other: "ServerCounts") -> None:
         """Add what another has counted."""
         self.requests += other.requests
@@ -72,6 +85,7 @@ class Recorder:
         self._clock = clock
         self._lock = threading.Lock()
         self._batch = Batch()
+        self._totals: dict[str, ServerCounts] = {}
 
     def note(  # one request in one call: a record for it would be made and thrown away a thousand times a second
         self, server: str, workspace: str, token: str, outcome: str, status: int | None, duration_ms: int
@@ -87,16 +101,12 @@ class Recorder:
                     batch.lost += 1
                     return
                 counts = batch.servers[hour, server] = ServerCounts()
-            counts.requests += 1
-            counts.outcomes[outcome] = counts.outcomes.get(outcome, 0) + 1
-            if status is not None:
-                counts.statuses[status // 100] = counts.statuses.get(status // 100, 0) + 1
-            if status is not None or outcome in _TELLING:
-                # A refused connection is quick, and says nothing of how long the server takes.
-                counts.durations[bucket_of(duration_ms)] += 1
-                counts.duration_ms += duration_ms
-            if outcome == "ok":
-                counts.last_success_at = now
+            counts.count(outcome, status, duration_ms, now)
+            total = self._totals.get(server)
+            if total is None and len(self._totals) < KEPT_AT_MOST:
+                total = self._totals[server] = ServerCounts()
+            if total is not None:
+                total.count(outcome, status, duration_ms, now)
             drawn = batch.workspaces.get((hour, server, workspace, token))
             if drawn is None:
                 if len(batch.workspaces) >= KEPT_AT_MOST:
@@ -105,6 +115,15 @@ class Recorder:
                 drawn = batch.workspaces[hour, server, workspace, token] = WorkspaceCounts()
             drawn.requests += 1
             drawn.rate_limited += outcome == "rate_limited"
+
+    def totals(self) -> dict[str, ServerCounts]:
+        """Return copies of all that was counted by server since the process began, for metrics."""
+        found: dict[str, ServerCounts] = {}
+        with self._lock:
+            for server, counts in self._totals.items():
+                found[server] = ServerCounts()
+                found[server].add(counts)
+        return found
 
     def take(self) -> Batch:
         """Return all counts, and begin anew."""
@@ -140,6 +159,7 @@ class Recorder:
         """Forget all counts; a forked child does, whose parent writes them."""
         self._lock = threading.Lock()
         self._batch = Batch()
+        self._totals = {}
 
 
 #: Of this process.
