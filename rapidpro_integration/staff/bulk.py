@@ -17,6 +17,7 @@ from accounts.audit.services import record
 from accounts.models import User
 from rapidpro_integration import notices, selectors, services
 from rapidpro_integration.checking import CheckOutcome, acheck_token
+from rapidpro_integration.health import work
 from rapidpro_integration.models import RapidProToken, TokenState, Trigger
 from rapidpro_integration.problems import log_problem
 from rapidpro_integration.staff.models import BulkAction, BulkKind
@@ -48,7 +49,7 @@ def confirm(action: BulkAction, note: str = "") -> bool:
     if action.kind != BulkKind.CHECK and action.total <= AT_ONCE:
         run(action.pk)
     else:
-        run_later.enqueue(str(action.pk))
+        work.hand_out(run_later, str(action.pk))
     return True
 
 
