@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from rapidpro_integration import servers
 from rapidpro_integration.client.errors import Kind
+from rapidpro_integration.health.models import failed
 from rapidpro_integration.models import TokenCheck, TokenState, Trigger
 from rapidpro_integration.staff.exporting import Columns
 from rapidpro_integration.staff.ranges import Range
-from rapidpro_integration.states import UNTOLD
 
 EXPORTED: Columns = {
     "started_on": lambda check: check.started_on,
@@ -27,11 +27,6 @@ EXPORTED: Columns = {
     "trigger": lambda check: check.trigger,
     "reference": lambda check: check.reference,
 }
-
-
-def failed() -> Q:
-    """Return the condition of a check that did not find its token working; one that tells nothing has not failed."""
-    return ~Q(state__in=[TokenState.WORKING, *UNTOLD])
 
 
 class CheckFilterForm(forms.Form):

@@ -17,11 +17,11 @@ from django.utils.translation import gettext_lazy, ngettext
 from django_tasks_db.models import DBTaskResult
 
 from accounts.models import User
+from rapidpro_integration.health.models import failed
 from rapidpro_integration.models import RapidProToken, RequestState, ServerRequest, TokenCheck, TokenState, WorkerBeat
 from rapidpro_integration.observations import reading
 from rapidpro_integration.staff import server_health
 from rapidpro_integration.staff.charts import Bar, Chart, Series, shares
-from rapidpro_integration.staff.check_rows import failed
 from rapidpro_integration.staff.ranges import Range
 from rapidpro_integration.staff.server_health import Condition, ServerLine
 from rapidpro_integration.staff.tokens import BROKEN
@@ -253,10 +253,9 @@ def _server_attention(line: ServerLine, allowed: frozenset[str]) -> Attention:
 
 def _states_chart(within: Range) -> Chart:
     """Return the tokens by state over time; a column that nobody has counted is empty."""
-    found = dict(reading.token_states(within.since, within.until, step=within.step))
-    by_column: dict[Any, dict[str, int]] = {}
-    for hour, counts in found.items():
-        by_column[hour if within.is_hourly else hour.replace(hour=0)] = counts
+    # The last hour of a column stands for it.
+    hours = reading.token_states(within.since, within.until, step=within.step)
+    by_column = {within.column_of(hour): counts for hour, counts in hours}
     columns = within.columns()
     series = [
         Series(css, TokenState(state).label, values)

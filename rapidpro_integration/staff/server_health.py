@@ -1,8 +1,8 @@
 """How each server is doing: what its requests met, whether it is paused, how many tokens depend on it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from django.db import models, transaction
@@ -17,7 +17,7 @@ from rapidpro_integration.observations import reading
 from rapidpro_integration.observations.reading import ServerNumbers
 from rapidpro_integration.staff.charts import Chart, Series
 from rapidpro_integration.staff.exporting import Columns
-from rapidpro_integration.staff.ranges import Range
+from rapidpro_integration.staff.ranges import Range, range_of
 from rapidpro_integration.staff.tokens import BROKEN
 
 # A server of which so large a part of the requests fail is failing, and shaky before that; so slow a one is slow.
@@ -142,11 +142,12 @@ def lines(within: Range, origin: str = "") -> list[ServerLine]:
 
 def request_charts(within: Range, origin: str = "") -> list[Chart]:
     """Return how requests ended and how long answers took, of one server or of all. One query."""
-    found = {
-        each.at: each for each in reading.server_series(within.since, within.until, server=origin, step=within.step)
-    }
+    found: dict[datetime, list[ServerNumbers]] = {}
+    for row in reading.server_series(within.since, within.until, server=origin, step=within.step):
+        if row.at is not None:
+            found.setdefault(within.column_of(row.at), []).append(row)
     columns = within.columns()
-    each = [found.get(column) for column in columns]
+    each = [_together(found[column]) if column in found else None for column in columns]
     ended = [
         Series("good", _("Answered"), [row.requests - row.failed - row.rate_limited if row else 0 for row in each]),
         Series("warn", _("Rate limited"), [row.rate_limited if row else 0 for row in each]),
@@ -160,6 +161,18 @@ def request_charts(within: Range, origin: str = "") -> list[Chart]:
         Chart("requests", _("Requests to servers"), columns, ended, is_hourly=within.is_hourly),
         Chart("durations", _("How long answers took"), columns, lasted, "lines", _("ms"), within.is_hourly),
     ]
+
+
+def _together(rows: Sequence[ServerNumbers]) -> ServerNumbers:
+    """Return the numbers of several stretches of time as one."""
+    first = rows[0]
+    return replace(
+        first,
+        requests=sum(row.requests for row in rows),
+        outcomes={kind: sum(row.outcomes[kind] for row in rows) for kind in first.outcomes},
+        durations=[sum(counts) for counts in zip(*(row.durations for row in rows), strict=True)],
+        duration_ms=sum(row.duration_ms for row in rows),
+    )
 
 
 def set_paused(origin: str, *, paused: bool) -> bool:
@@ -179,9 +192,7 @@ def set_paused(origin: str, *, paused: bool) -> bool:
 
 def last_day() -> Range:
     """Return the last 24 hours, by which the overview judges servers."""
-    until = datetime.now(UTC)
-    since = (until - timedelta(hours=24)).replace(minute=0, second=0, microsecond=0)
-    return Range("24h", _("24 hours"), since, until, "hour")
+    return range_of({"range": "24h"})
 
 
 def by_condition(found: Sequence[ServerLine]) -> list[tuple[Condition, int]]:

@@ -207,7 +207,7 @@ def chart_of(within: Range, server: str, workspace_uuid: UUID) -> Chart:
     columns = within.columns()
     drawn, limited = dict.fromkeys(columns, 0), dict.fromkeys(columns, 0)
     for point in points:
-        column = point.hour if within.is_hourly else point.hour.astimezone(UTC).replace(hour=0)
+        column = within.column_of(point.hour)
         if column in drawn:
             drawn[column] += point.requests - point.rate_limited
             limited[column] += point.rate_limited
