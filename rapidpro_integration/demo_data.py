@@ -408,6 +408,9 @@ class Maker:
                 )
             )
         DBTaskResult.objects.bulk_create(rows)
+        for row in rows:
+            row.enqueued_at = row.run_after  # `auto_now_add` has made them all of now
+        DBTaskResult.objects.bulk_update(rows, ["enqueued_at"])
 
     def _audit(self, users: Sequence[User], tokens: Sequence[RapidProToken]) -> None:
         """Write entries as the site itself does, one after the other: the log takes them in no other way."""

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import models, transaction
 from django.db.models import Count, Q
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -22,6 +23,8 @@ from rapidpro_integration.staff.tokens import BROKEN
 
 # A server of which so large a part of the requests fail is failing, and shaky before that; so slow a one is slow.
 FAILING, SHAKY, SLOW_MS = 0.5, 0.05, 5_000
+# One whose requests fail, and that has given no good answer for so long, is failing whatever it did before.
+SILENT = timedelta(hours=2)
 
 FAILURES: dict[str, Promise] = {
     "server_error": _("Server error"),
@@ -65,6 +68,11 @@ class ServerLine:
         return servers.host(self.origin)
 
     @property
+    def is_silent(self) -> bool:
+        """Whether the last good answer is hours old."""
+        return self.last_success_on is None or timezone.now() - self.last_success_on > SILENT
+
+    @property
     def condition(self) -> Condition:
         """How it is doing."""
         numbers = self.numbers
@@ -73,7 +81,7 @@ class ServerLine:
         if numbers is None or not numbers.requests:
             return Condition.QUIET
         failed = numbers.failed / numbers.requests
-        if failed >= FAILING or self.breaker_open:
+        if failed >= FAILING or self.breaker_open or (failed and self.is_silent):
             return Condition.FAILING
         if failed >= SHAKY:
             return Condition.SHAKY

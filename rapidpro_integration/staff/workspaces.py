@@ -181,7 +181,7 @@ def _drawers(found: list[dict[str, Any]], now: datetime) -> dict[tuple[str, UUID
     drawers: dict[tuple[str, UUID], list[Drawer]] = {}
     for row in drawn:
         mine = drawers.setdefault((row["server"], row["workspace_uuid"]), [])
-        if len(mine) < _DRAWERS_NAMED:
+        if len(mine) < _DRAWERS_NAMED and round(row["used"]):
             mine.append(Drawer(tokens.get(row["token"]), round(row["used"])))
     return drawers
 
