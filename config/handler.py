@@ -1,5 +1,6 @@
-"""Django's ASGI handler with two habits more: bounded bodies, and headers on what it answers by itself."""
+"""Django's ASGI handler with three habits more: bounded bodies, headers on what it answers by itself, a polite end."""
 
+import asyncio
 from typing import Any
 
 from django.conf import settings
@@ -8,6 +9,9 @@ from django.http import HttpResponse, HttpResponseBase
 
 from config import request_ids
 from config.middleware import stamp
+
+# How long a new process takes to answer, about.
+_RESTART_S = "5"
 
 
 class Handler(ASGIHandler):
@@ -32,12 +36,26 @@ class Handler(ASGIHandler):
                 return {"type": "http.disconnect"}
             return message
 
-        if not too_long:
-            await super().handle(scope, bounded, send)
+        has_begun = False
+
+        async def noting(message: Any) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            if not too_long:
+                await super().handle(scope, bounded, noting)
+        except asyncio.CancelledError:
+            # The server stops and has waited as long as it may; nothing else ends a request from outside.
+            if has_begun:
+                raise
+            headers = {"Retry-After": _RESTART_S, "Connection": "close"}
+            answer = _plain("The site is being restarted. Try again in a moment.\n", 503, headers)
+            await self.send_response(stamp(answer, is_secure=_is_secure(scope)), send)
         if too_long:
-            answer = HttpResponse("The request is too long.\n", status=413, content_type="text/plain; charset=utf-8")
             # The rest is not read: another request on this connection would begin in the middle of it.
-            answer.headers["Connection"] = "close"
+            answer = _plain("The request is too long.\n", 413, {"Connection": "close"})
             await self.send_response(stamp(answer, is_secure=_is_secure(scope)), send)
 
     def create_request(self, scope: Any, body_file: Any) -> tuple[ASGIRequest, None] | tuple[None, HttpResponseBase]:
@@ -51,6 +69,11 @@ class Handler(ASGIHandler):
 
 def _header(scope: Any, name: bytes) -> str | None:
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
+
+
+def _plain(text: str, status: int, headers: dict[str, str]) -> HttpResponse:
+    headers = headers | {"Content-Length": str(len(text))}
+    return HttpResponse(text, status=status, content_type="text/plain; charset=utf-8", headers=headers)
 
 
 def _declared_length(scope: Any) -> int:

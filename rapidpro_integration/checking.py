@@ -8,6 +8,7 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.audit.actions import Outcome
+from config.busy import alet_go
 from config.request_ids import reference
 from rapidpro_integration.client.errors import AbstractRequestException, Kind, UnreachableException
 from rapidpro_integration.client.types import Workspace
@@ -103,6 +104,7 @@ def outcome_of(error: AbstractRequestException, *, duration_ms: int = 0) -> Chec
 
 async def acheck_secret(secret: Secret, server: str, access: str = Access.LISTED) -> CheckOutcome:
     """Return what `server`, to which the person has that access, says of a token that is not saved yet."""
+    await alet_go()
     return await acheck(RapidProInterface(secret.reveal(), server, private=access == Access.PRIVATE), access)
 
 

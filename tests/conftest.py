@@ -1,6 +1,7 @@
 """What every test shares: coroutine tests, recorded answers, people and their tokens."""
 
 import atexit
+import contextvars
 import inspect
 import json
 import time
@@ -40,13 +41,40 @@ hypothesis.settings.load_profile("shared")
 RECORDINGS = Path(__file__).parent / "recordings"
 
 
+# What a test asks for if the database or the cache can make it end in another way.
+_STORED = {"db", "transactional_db"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the second run of CI leave out what the first has shown."""
+    help_ = "only tests that the database or the cache can make end otherwise"
+    parser.addoption("--stored", action="store_true", help=help_)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect, if asked to, what uses no database and no cache: on another one it is the same test again."""
+    if not config.getoption("--stored"):
+        return
+    chosen = [item for item in items if _is_stored(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
+    items[:] = chosen
+
+
+def _is_stored(item: pytest.Item) -> bool:
+    names = set(getattr(item, "fixturenames", ()))
+    return bool(item.get_closest_marker("django_db") or names & _STORED)
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run `async def` tests with async_to_sync, so that the plain `db` fixture isolates them."""
-    if not inspect.iscoroutinefunction(pyfuncitem.obj):
-        return None
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool:
+    """Run `async def` tests with async_to_sync, so that the plain `db` fixture isolates them.
+
+    Each test has a context of its own: what Django's locals leave in it is copied at each hop between threads, and
+    hundreds of them made every request of a long run five times slower than one alone.
+    """
     wanted = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
-    async_to_sync(pyfuncitem.obj)(**wanted)
+    test = async_to_sync(pyfuncitem.obj) if inspect.iscoroutinefunction(pyfuncitem.obj) else pyfuncitem.obj
+    contextvars.copy_context().run(test, **wanted)
     return True
 
 

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.db import transaction
 from django.utils import timezone
 
@@ -43,3 +44,6 @@ def set_age(token: RapidProToken, days: int | None, *, by_staff: bool = False) -
         fields: dict[str, Any] = {column: days, "rotate_on": until, "rotate_told_on": None}
         RapidProToken.objects.filter(pk=row.pk).update(**fields, changed_on=timezone.now())
         record(Action.TOKEN_AGE_SET, token=token, details={"days": days, "by_staff": by_staff})
+
+
+aset_age = sync_to_async(set_age)

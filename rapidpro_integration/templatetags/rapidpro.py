@@ -6,7 +6,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from rapidpro_integration.models import TokenState
+from rapidpro_integration.models import TokenCheck, TokenState
 
 register = template.Library()
 
@@ -47,9 +47,14 @@ def percent(value: float | None) -> str:
 
 
 @register.simple_tag
-def state_badge(state: TokenState | str) -> SafeString:
+def check_badge(check: TokenCheck) -> SafeString:
+    """Return what a check found as a sign and its words."""
+    return state_badge(TokenState(check.state))
+
+
+@register.simple_tag
+def state_badge(state: TokenState) -> SafeString:
     """Return a token's state as a sign and its words."""
-    state = TokenState(state)
     css, sign = _SIGNS[state]
     return format_html(
         '<span class="state {}"><span class="sign" aria-hidden="true">{}</span> {}</span>', css, sign, state.label

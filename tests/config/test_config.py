@@ -114,7 +114,8 @@ async def test_the_async_stack_shows_the_persons_zone_and_plain_404(owner: User)
     assert "There is nothing here" in missing.content.decode()
 
 
-def test_static_files_are_served_and_may_be_kept(client: Client) -> None:
+def test_static_files_are_served_and_may_be_kept(client: Client, settings: Settings) -> None:
+    settings.SERVESTATIC_USE_FINDERS = True
     response = client.get("/static/css/site.css")
     assert response.status_code == 200
     assert "no-store" not in response.headers["Cache-Control"]
