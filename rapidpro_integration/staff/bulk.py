@@ -120,7 +120,7 @@ def _do(action: BulkAction, ids: Sequence[str], by: Source | None) -> list[str]:
     each: dict[str, Callable[..., bool]] = {
         BulkKind.DISABLE.value: services.disable_token,
         BulkKind.ENABLE.value: services.enable_token,
-        BulkKind.ASK.value: partial(_ask_owner, note=action.note),
+        BulkKind.ASK.value: partial(ask_owner, note=action.note),
     }
     do = each[action.kind]
     return [str(token.pk) for token in _tokens(ids) if do(token, by=by)]
@@ -152,7 +152,8 @@ async def acheck_all(tokens: Sequence[RapidProToken]) -> list[CheckOutcome]:
     return await asyncio.gather(*(acheck_one(token) for token in tokens))
 
 
-def _ask_owner(token: RapidProToken, *, note: str, by: Source | None) -> bool:
+def ask_owner(token: RapidProToken, *, note: str = "", by: Source | None = None) -> bool:
+    """Mail the owner that the token should be replaced; return False for one who is shut out."""
     if not token.owner.is_active:
         return False
     with transaction.atomic():
