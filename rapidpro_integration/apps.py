@@ -30,6 +30,18 @@ def _seed_servers(*, apps: Apps = global_apps, using: str, **kwargs: Any) -> Non
         model._default_manager.using(using).get_or_create(origin=origin, defaults=row)
 
 
+def _take_tasks_out_of_the_admin() -> None:
+    """Unregister the pages that django-tasks-db brings: they ask for no fresh proof, and leave nothing in the log.
+
+    The admin has found the applications' pages by now: it stands before all others in INSTALLED_APPS.
+    """
+    from django.contrib import admin
+    from django_tasks_db.models import DBTaskResult
+
+    if admin.site.is_registered(DBTaskResult):
+        admin.site.unregister(DBTaskResult)
+
+
 class RapidProIntegrationConfig(AppConfig):
     """What you connected: tokens, workspaces and flows."""
 
@@ -63,6 +75,7 @@ class RapidProIntegrationConfig(AppConfig):
             problem = str(error)
         if problem:
             raise ImproperlyConfigured(problem)
+        _take_tasks_out_of_the_admin()
         post_migrate.connect(_seed_servers, sender=self)
         self._equip_client()
 

@@ -123,18 +123,24 @@ def test_slow_server_holds_up_nobody_elses_check_and_has_four_at_most(
     for number in range(6):
         make_token(owner, secret=f"{number:040}", label=f"slow {number}")
     make_token(owner, secret="b" * 40, label="quick", server=OTHER_SERVER)
-    now, most, order = 0, 0, []
+    now, most, order, all_at_it = 0, 0, list[str](), asyncio.Event()
 
     async def slow(request: httpx.Request) -> httpx.Response:
+        """Answer when four are waiting and the other server has answered: who waits for the slow one gets no answer."""
         nonlocal now, most
         now, most = now + 1, max(most, now + 1)
-        await asyncio.sleep(0.05)
+        if now == 4 and order:
+            all_at_it.set()
+        await asyncio.wait_for(all_at_it.wait(), 10)
+        await asyncio.sleep(0.02)
         now -= 1
         order.append("slow")
         return httpx.Response(200, json=WORKSPACE)
 
     async def quick(request: httpx.Request) -> httpx.Response:
         order.append("quick")
+        if now == 4:
+            all_at_it.set()
         return httpx.Response(200, json=WORKSPACE)
 
     respx_mock.get(f"{SERVER}/api/v2/workspace.json").mock(side_effect=slow)
