@@ -6,9 +6,12 @@ stretched with it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
+from django.utils import timezone
+from django.utils.formats import date_format, number_format
 from django.utils.functional import Promise
+from django.utils.safestring import SafeString, mark_safe
 
 WIDTH, HEIGHT = 1000, 200
 _LINES = 4
@@ -126,15 +129,50 @@ class Chart:
         columns = zip(self.columns, *(series.values for series in self.series), strict=True)
         return [Row(when, list(values)) for when, *values in columns if any(values)][::-1]
 
-    @property
-    def first(self) -> datetime | None:
-        """The beginning of the oldest column."""
-        return self.columns[0] if self.columns else None
+    def drawing(self) -> SafeString:
+        """Return the shapes as SVG. Written here and not by a template: a chart has a thousand of them."""
+        if self.kind == "bars":
+            shapes = [
+                f'<rect class="c-{bar.css}" x="{bar.x}" y="{bar.y}" width="{bar.width}" height="{bar.height}"/>'
+                for bar in self.bars
+            ]
+        else:
+            shapes = [f'<polyline class="s-{css}" points="{points}"/>' for css, points in self.lines]
+        # Numbers and the names of colours alone, all of them made here.
+        return mark_safe("".join(shapes))  # noqa: S308
+
+    def table_rows(self) -> SafeString:
+        """Return the lines of the table as HTML, its numbers and times as the person reads them."""
+        texts: dict[Value, str] = {None: "–"}
+        lines = []
+        for row in self.rows:
+            for value in row.values:
+                if value is not None and value not in texts:
+                    texts[value] = number_format(value, force_grouping=True)
+            when = _hour(row.when) if self.is_hourly else _day(row.when)
+            cells = "".join(f'<td class="num">{texts[value]}</td>' for value in row.values)
+            lines.append(f'<tr><th scope="row">{when}</th>{cells}</tr>')
+        # Numbers and times alone, in the words of the person's language.
+        return mark_safe("".join(lines))  # noqa: S308
 
     @property
-    def last(self) -> datetime | None:
-        """The beginning of the newest column."""
-        return self.columns[-1] if self.columns else None
+    def first_text(self) -> str:
+        """When the oldest column begins, in words."""
+        return (_hour if self.is_hourly else _day)(self.columns[0]) if self.columns else ""
+
+    @property
+    def last_text(self) -> str:
+        """When the newest column begins, in words."""
+        return (_hour if self.is_hourly else _day)(self.columns[-1]) if self.columns else ""
+
+
+def _hour(moment: datetime) -> str:
+    return date_format(timezone.localtime(moment), "j M Y, H:i")
+
+
+def _day(moment: datetime) -> str:
+    # Days are those of UTC, as the rows are.
+    return date_format(moment.astimezone(UTC), "j M Y")
 
 
 def round_up(value: float) -> int:

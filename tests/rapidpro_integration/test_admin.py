@@ -108,15 +108,22 @@ def test_checks_are_read_and_never_changed(admin: Client, token: RapidProToken) 
     assert admin.post(f"{rows}{check.pk}/change/", {"state": "working"}).status_code == 403
 
 
-def test_people_are_completed_by_name_for_those_who_may_see_them(admin: Client, client: Client, owner: User) -> None:
+def test_people_are_completed_by_name_for_those_who_may_see_them(
+    admin: Client, owner: User, token: RapidProToken
+) -> None:
     ask = {"app_label": "rapidpro_integration", "model_name": "server", "field_name": "users"}
     found = admin.get("/admin/autocomplete/", ask | {"term": "owner@"}).json()
     assert [(row["id"], row["text"]) for row in found["results"]] == [(str(owner.pk), str(owner))]
     assert admin.get("/admin/autocomplete/", ask | {"term": owner.password[:20]}).json()["results"] == []
     tokens = {"app_label": "rapidpro_integration", "model_name": "tokencheck", "field_name": "token"}
-    assert admin.get("/admin/autocomplete/", tokens | {"term": "Clinics"}).json()["results"] == []
-    client.force_login(owner)
-    assert client.get("/admin/autocomplete/", ask | {"term": "o"}).status_code in {302, 403}
+    assert [row["text"] for row in admin.get("/admin/autocomplete/", tokens | {"term": "Clin"}).json()["results"]] == [
+        "Clinics"
+    ]
+    for kept in (token.sealed[:20], token.fingerprint[:20], token.last_four):
+        assert admin.get("/admin/autocomplete/", tokens | {"term": kept}).json()["results"] == []
+    stranger = Client()
+    stranger.force_login(owner)
+    assert stranger.get("/admin/autocomplete/", ask | {"term": "o"}).status_code in {302, 403}
 
 
 def test_list_and_row_show_facts_but_nothing_of_the_token(admin: Client, token: RapidProToken) -> None:

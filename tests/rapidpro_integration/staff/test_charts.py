@@ -41,7 +41,7 @@ def test_a_line_breaks_off_where_nothing_is_known() -> None:
 def test_an_empty_chart_says_so() -> None:
     chart = Chart("x", "X", [], [])
     assert chart.is_empty
-    assert (chart.bars, chart.lines, chart.rows, chart.first) == ([], [], [], None)
+    assert (chart.bars, chart.lines, chart.rows, chart.first_text) == ([], [], [], "")
     assert Chart("x", "X", COLUMNS, [Series("good", "Good", [0, 0, 0])]).is_empty
 
 
@@ -61,3 +61,12 @@ def test_ranges_have_a_column_for_every_hour_or_day() -> None:
         assert within.column_of(within.until) == columns[-1]
         assert within.column_of(columns[1]) == columns[1]
     assert len(range_of({"range": "nonsense"}).columns()) in {28, 29}
+
+
+def test_what_is_written_here_is_numbers_and_times_alone() -> None:
+    chart = Chart("x", "<b>", COLUMNS, [Series("good", "<i>", [1234, 0, 7])], is_hourly=True)
+    assert chart.drawing().count("<rect") == 2
+    assert chart.table_rows() == (
+        '<tr><th scope="row">1 Jan 2026, 02:00</th><td class="num">7</td></tr>'
+        '<tr><th scope="row">1 Jan 2026, 00:00</th><td class="num">1,234</td></tr>'
+    )
