@@ -44,18 +44,18 @@ def checkable() -> QuerySet[RapidProToken]:
 
 def due(now: datetime) -> QuerySet[RapidProToken]:
     """Return the tokens whose time has come and that nobody checks, those of a workspace that must wait left out."""
+    return askable(now).filter(Q(next_check_on__isnull=True) | Q(next_check_on__lte=now), _free(now))
+
+
+def askable(now: datetime) -> QuerySet[RapidProToken]:
+    """Return the tokens that may be checked, due or not, those of a workspace that must wait left out."""
     waiting = RapidProToken.objects.filter(
         server=OuterRef("server"),
         workspace_uuid=OuterRef("workspace_uuid"),
         state=TokenState.RATE_LIMITED,
         retry_on__gt=now,
     )
-    return checkable().filter(
-        Q(next_check_on__isnull=True) | Q(next_check_on__lte=now),
-        Q(retry_on__isnull=True) | Q(retry_on__lte=now),
-        _free(now),
-        ~Exists(waiting),
-    )
+    return checkable().filter(Q(retry_on__isnull=True) | Q(retry_on__lte=now), ~Exists(waiting))
 
 
 def _free(now: datetime) -> Q:

@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 # Checks under way at a time in one process, over all servers.
 AT_ONCE = 16
+# One look at what is due costs the same for one token as for several (40 ms where 5,000 are due).
+_LEASED_TOGETHER = 4
 # How often a round looks again for a token whose server had no room.
 _LOOK_AGAIN_S = 0.5
 
@@ -79,7 +81,8 @@ async def around(
     running: set[asyncio.Task[None]] = set()
     seen: set[UUID] = set()
     while True:
-        if (free := AT_ONCE - len(running)) and time.monotonic() < ends:
+        free = AT_ONCE - len(running)
+        if (free >= _LEASED_TOGETHER or not running) and time.monotonic() < ends:
             claimed = await sync_to_async(leases.claim)(worker, free, only=only, without=seen)
             seen.update(token.pk for token in claimed)
             running.update(asyncio.create_task(_acheck(token, trigger, tally)) for token in claimed)

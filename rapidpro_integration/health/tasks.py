@@ -37,11 +37,11 @@ async def check_due(context: "Context") -> Counts:
 
 @task(takes_context=True)
 async def check_these(context: "Context", token_ids: Sequence[str], trigger: str = Trigger.STAFF) -> Counts:
-    """Check these tokens now, due or not; those that may not be checked are left out.
+    """Check these tokens now, due or not; those that may not be checked, or must wait, are left out.
 
     Raises rounds.ChecksFailed for errors of our own.
     """
-    only = leases.checkable().filter(pk__in=list(token_ids))
+    only = leases.askable(timezone.now()).filter(pk__in=list(token_ids))
     with acting_as("worker: check_these"):
         tally = await rounds.around(_worker(context), seconds=300, trigger=Trigger(trigger), only=only, patient=True)
     return _counts(tally)

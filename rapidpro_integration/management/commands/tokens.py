@@ -50,7 +50,9 @@ class Command(BaseCommand):
         check = add("check", self.check_now, "Ask the tokens' servers now, no more than a few of one server at once.")
         which = check.add_mutually_exclusive_group()
         which.add_argument("--due", action="store_true", help="those whose time has come (the default)")
-        which.add_argument("--all", action="store_true", help="every token that may be checked")
+        which.add_argument(
+            "--all", action="store_true", help="every token that may be checked, and whose workspace need not wait"
+        )
         which.add_argument("--id", action="append", type=UUID, metavar="ID", help="this one; may be given again")
         check.add_argument("--seconds", type=_positive, default=3600, metavar="N", help="begin no check after so long")
         watch = add("watch", self.watch, "Hand out to the workers what is due, until told to stop.")
@@ -115,19 +117,17 @@ class Command(BaseCommand):
 
     def check_now(self, *, all: bool, id: list[UUID] | None, seconds: int, **options: Any) -> None:  # noqa: A002  # the options' names
         """Check the tokens, say how many work, and end with an error if one does not."""
-        tokens = leases.checkable()
+        now = timezone.now()
+        tokens = leases.askable(now) if all else leases.due(now)
         if id:
-            tokens = tokens.filter(pk__in=id)
+            tokens = leases.checkable().filter(pk__in=id)
             if missing := set(id) - set(tokens.values_list("pk", flat=True)):
                 raise CommandError(
                     f"No token that may be checked: {', '.join(sorted(map(str, missing)))}.", returncode=2
                 )
-        elif not all:
-            tokens = leases.due(timezone.now())
-        total = tokens.count()
-        progress = Progress(self.stdout, total)
-        trigger = Trigger.HAND if all or id else Trigger.DUE
         ids = list(tokens.values_list("pk", flat=True))
+        progress = Progress(self.stdout, len(ids))
+        trigger = Trigger.HAND if all or id else Trigger.DUE
         only = leases.checkable().filter(pk__in=ids) if all or id else None
         failed = ""
         try:

@@ -46,6 +46,8 @@ def test_exit_code_says_that_a_token_does_not_work(
 ) -> None:
     make_token(owner, secret="b" * 40, server=OTHER_SERVER, next_check_on=LATER)
     make_token(owner, secret="c" * 40, state=TokenState.DISABLED)
+    elsewhere = {"workspace_uuid": uuid4(), "state": TokenState.RATE_LIMITED}
+    make_token(owner, secret="d" * 40, retry_on=LATER, **elsewhere)
     rapidpro("workspace.json", json=WORKSPACE)
     rapidpro("workspace.json", "workspace_bad_token", server=OTHER_SERVER)
     code, text = run("check", "--all")
