@@ -78,7 +78,9 @@ async def active(request: HttpRequest, user_id: int) -> HttpResponseBase:
         raise Http404
     if request.method != "POST":
         return page_response(request, "users", "user_active.html", person=row, sessions=await queries.asessions_of(row))
-    wanted = request.POST.get("active") == "yes"
+    if request.POST.get("active") not in {"yes", "no"}:
+        raise Http404
+    wanted = request.POST["active"] == "yes"
     if await queries.aset_active(person(request), user_id, active=wanted):
         text = (
             _("%(person)s can sign in again.") if wanted else _("%(person)s is shut out, and every session has ended.")
