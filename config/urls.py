@@ -33,6 +33,7 @@ urlpatterns = [
     path("accounts/", include("accounts.urls")),
     path("admin/", admin.site.urls),
     path("tokens/", include("rapidpro_integration.urls")),
+    path("staff/", include("rapidpro_integration.staff.urls")),
 ]
 
 handler400 = "config.views.bad_request"

@@ -1,7 +1,7 @@
 """What you connected: one row for each RapidPro token, sealed, and one for each key that sealed any."""
 
 import uuid
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -16,9 +16,13 @@ from rapidpro_integration.client.origins import OriginError
 from rapidpro_integration.health.models import DigestWish, HealthColumns, TokenCheck, Trigger, WorkerBeat
 from rapidpro_integration.observations.models import ServerHour, TokenStateHour, WorkspaceHour
 from rapidpro_integration.servers import Access
+from rapidpro_integration.staff.models import BulkAction, BulkKind
+from rapidpro_integration.staff.permissions import PERMISSIONS
 from rapidpro_integration.states import TokenState
 
 __all__ = [
+    "BulkAction",
+    "BulkKind",
     "DigestWish",
     "KeyCanary",
     "RapidProToken",
@@ -79,8 +83,10 @@ class RapidProToken(HealthColumns):
         verbose_name = _("RapidPro token")
         verbose_name_plural = _("RapidPro tokens")
         ordering = [Lower("label"), "created_on"]
+        permissions: ClassVar[list[tuple[str, Any]]] = list(PERMISSIONS.items())
         indexes = [
             models.Index(fields=["state", "server"], name="rapidpro_token_state_server"),
+            models.Index(fields=["server", "workspace_uuid", "owner"], name="rapidpro_token_workspace"),
             models.Index(fields=["next_check_on"], name="rapidpro_token_next_check"),
             models.Index(
                 fields=["server"], condition=Q(leased_until__isnull=False), name="rapidpro_token_leased_server"

@@ -66,6 +66,11 @@ NOTICES: Mapping[Action, Notice] = {
         _("Staff have disabled one of your RapidPro API tokens. It is not used until they enable it again."),
         _("Ask your administrator why, with the reference. If somebody else may know it, delete it in RapidPro."),
     ),
+    Action.TOKEN_REPLACE_ASKED: Notice(
+        _("Please replace your token: %(label)s"),
+        _("Staff ask you to replace one of your RapidPro API tokens by a new one."),
+        _("Make a new token in RapidPro, put it in place of this one here, then delete the old one in RapidPro."),
+    ),
 }
 
 
@@ -183,6 +188,7 @@ def message_to(owner: User, entry: AuditEntry, server: str) -> EmailMessage:
             "zone": zone.key,
             "by_owner": entry.actor_id == owner.pk,
             "actor": entry.actor_name,
+            "note": entry.details.get("note", ""),
             "changes": wording.drift_lines(_drift_of(entry)),
             "reference": entry.reference,
             "site": settings.SITE_NAME,

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from accounts.audit.actions import Action
 from accounts.audit.chain import Fact
+from accounts.audit.context import Source
 from accounts.audit.services import record
 from rapidpro_integration import canaries, kept, notices, servers, vault
 from rapidpro_integration.checking import CheckOutcome
@@ -225,23 +226,28 @@ def delete_token(token: RapidProToken) -> None:
     RapidProToken.objects.filter(pk=token.pk).delete()
 
 
-def disable_token(token: RapidProToken) -> bool:
-    """Stop all use of the token until staff enable it again; return whether that changed anything."""
+def disable_token(token: RapidProToken, *, by: Source | None = None) -> bool:
+    """Stop all use of the token until staff enable it again; return whether that changed anything.
+
+    `by` is who does it, by default whoever is asking.
+    """
     rows = RapidProToken.objects.filter(pk=token.pk).exclude(state=TokenState.DISABLED)
-    return _set_state(token, rows, TokenState.DISABLED, Action.TOKEN_DISABLED)
+    return _set_state(token, rows, TokenState.DISABLED, Action.TOKEN_DISABLED, by)
 
 
-def enable_token(token: RapidProToken) -> bool:
+def enable_token(token: RapidProToken, *, by: Source | None = None) -> bool:
     """Let a disabled token be used again, as not checked yet; return whether that changed anything."""
     rows = RapidProToken.objects.filter(pk=token.pk, state=TokenState.DISABLED)
-    return _set_state(token, rows, TokenState.UNCHECKED, Action.TOKEN_ENABLED)
+    return _set_state(token, rows, TokenState.UNCHECKED, Action.TOKEN_ENABLED, by)
 
 
-def _set_state(token: RapidProToken, rows: QuerySet[RapidProToken], state: TokenState, action: Action) -> bool:
+def _set_state(
+    token: RapidProToken, rows: QuerySet[RapidProToken], state: TokenState, action: Action, by: Source | None
+) -> bool:
     with transaction.atomic():
         changed = bool(rows.update(state=state, changed_on=timezone.now(), next_check_on=None))
         if changed:
-            entry = record(action, token=token)
+            entry = record(action, token=token, by=by)
             if action == Action.TOKEN_DISABLED:
                 kept.drop_on_commit(token)
                 notices.tell_owner(entry, token.server)

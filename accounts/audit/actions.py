@@ -27,6 +27,7 @@ class Action(models.TextChoices):
     TOKEN_DELETED = "token_deleted", _("Token deleted")
     TOKEN_DISABLED = "token_disabled", _("Token disabled")
     TOKEN_ENABLED = "token_enabled", _("Token enabled")
+    TOKEN_REPLACE_ASKED = "token_replace_asked", _("New token asked for by staff")
     TOKEN_AGE_SET = "token_age_set", _("Age of a token set")
     FLOWS_EXPORTED = "flows_exported", _("Flows exported")
     KEYS_ROTATED = "keys_rotated", _("Tokens sealed with another key")
@@ -35,6 +36,8 @@ class Action(models.TextChoices):
     SERVER_DECIDED = "server_decided", _("Wish for a server answered")
     SERVER_CHANGED = "server_changed", _("Server changed by staff")
 
+    STAFF_ACTION = "staff_action", _("Action of staff on several tokens")
+    WORK_CHANGED = "work_changed", _("Background work changed by staff")
     FACTS_VIEWED = "facts_viewed", _("Facts looked at by staff")
     MAIL_SENT = "mail_sent", _("Mail to the owner")
     LOG_EXPORTED = "log_exported", _("Log exported")

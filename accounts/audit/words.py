@@ -18,6 +18,7 @@ _NAMES: Mapping[str, Promise] = {
     "format": _("Format"),
     "flows": _("Flows"),
     "label": _("New label"),
+    "note": _("Note"),
     "days": _("Days"),
     "by_staff": _("By staff"),
     "from": _("From"),

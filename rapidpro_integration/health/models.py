@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from rapidpro_integration.states import TokenState
+from rapidpro_integration.states import UNTOLD, TokenState
 
 
 class Trigger(models.TextChoices):
@@ -54,6 +54,11 @@ class HealthColumns(models.Model):
         abstract = True
 
 
+def failed() -> Q:
+    """Return the condition of a check that did not find its token working; one that tells nothing has not failed."""
+    return ~Q(state__in=sorted({TokenState.WORKING, *UNTOLD}))
+
+
 class TokenCheck(models.Model):
     """What one check of one token found. Never holds anything of the token itself."""
 
@@ -88,6 +93,7 @@ class TokenCheck(models.Model):
             models.Index(
                 fields=["token", "-started_on"], condition=Q(drift__isnull=False), name="rapidpro_check_drift"
             ),
+            models.Index(fields=["-started_on"], condition=failed(), name="rapidpro_check_failed"),
         ]
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.CheckConstraint(condition=Q(state__in=TokenState.values), name="rapidpro_check_state_known"),

@@ -1,13 +1,18 @@
 """Administrators can manage every token and read none."""
 
+from typing import Any
+
 import pytest
 import respx
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.test import Client
 
+from accounts.audit.actions import Action
+from accounts.audit.services import record
 from accounts.models import User
-from rapidpro_integration.models import RapidProToken, TokenState
+from rapidpro_integration.models import RapidProToken, TokenCheck, TokenState
 from tests.conftest import SECRET, TokenMaker
 from tests.rapidpro_integration.test_token_views import NEW_SECRET, Answer
 
@@ -21,8 +26,104 @@ def admin(client: Client, staff: User) -> Client:
 
 
 def act(admin: Client, action: str, *tokens: RapidProToken) -> str:
+    """Choose the action, then say on the next page that it is meant."""
     data = {"action": action, "_selected_action": [str(token.pk) for token in tokens]}
-    return admin.post(LIST, data, follow=True).content.decode()
+    return admin.post(LIST, data | {"confirmed": "yes"}, follow=True).content.decode()
+
+
+@pytest.mark.parametrize("action", ["check_now", "disable", "enable", "ask_for_new"])
+def test_actions_ask_first_and_do_nothing_before(
+    admin: Client, token: RapidProToken, respx_mock: respx.MockRouter, action: str
+) -> None:
+    data = {"action": action, "_selected_action": [str(token.pk)], "select_across": "1"}
+    page = admin.post(LIST, data).content.decode()
+    assert "Yes, I am sure" in page
+    assert "Clinics" in page
+    for field in (f'value="{action}"', f'value="{token.pk}"', 'name="select_across" value="1"'):
+        assert field in page
+    token.refresh_from_db()
+    assert token.state == TokenState.WORKING
+    assert not respx_mock.calls
+    assert not LogEntry.objects.exists()
+
+
+def test_owners_are_asked_for_new_tokens(
+    admin: Client, token: RapidProToken, mailoutbox: Any, django_capture_on_commit_callbacks: Any
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        assert "1 owner asked" in act(admin, "ask_for_new", token)
+    assert [mail.subject for mail in mailoutbox] == ["Please replace your token: Clinics"]
+
+
+def test_tokens_are_found_by_what_they_want(
+    admin: Client, owner: User, other: User, token: RapidProToken, make_token: TokenMaker
+) -> None:
+    make_token(other, label="Shared", secret=NEW_SECRET)
+    make_token(owner, label="Refused", secret="1" * 40, workspace_uuid=None, state=TokenState.REJECTED)
+    labels = {
+        wants: {row.label for row in admin.get(f"{LIST}?wants={wants}").context["cl"].result_list}
+        for wants in ("attention", "never", "shared", "rotate", "idle", "nonsense")
+    }
+    everything = {"Clinics", "Shared", "Refused"}
+    assert labels == {
+        "attention": {"Refused"},
+        "never": set(),
+        "shared": {"Clinics", "Shared"},
+        "rotate": set(),
+        "idle": set(),
+        "nonsense": everything,
+    }
+
+
+def test_row_shows_its_checks_and_its_log_to_those_who_may_see_it(
+    client: Client, owner: User, other: User, token: RapidProToken
+) -> None:
+    TokenCheck.objects.create(
+        token=token, started_on=token.created_on, state="rejected", trigger="due", server=token.server, reference="C0DE"
+    )
+    record(Action.TOKEN_RENAMED, token=token, by=other, reference="L06")
+    staff = User.objects.create_user("viewer", "viewer@example.org", is_staff=True)
+    TOTP.activate(staff, generate_totp_secret())
+    rights = Permission.objects.filter(codename__in=["view_rapidprotoken", "view_auditentry"])
+    staff.user_permissions.set(rights.filter(codename="view_rapidprotoken"))
+    client.force_login(staff)
+    page = client.get(f"{LIST}{token.pk}/change/").content.decode()
+    assert ("C0DE" in page, "L06" in page) == (True, False)
+    staff.user_permissions.set(rights)
+    page = client.get(f"{LIST}{token.pk}/change/").content.decode()
+    assert ("C0DE" in page, "L06" in page) == (True, True)
+
+
+def test_checks_are_read_and_never_changed(admin: Client, token: RapidProToken) -> None:
+    check = TokenCheck.objects.create(
+        token=token, started_on=token.created_on, state="rejected", trigger="due", server=token.server, reference="C0DE"
+    )
+    rows = "/admin/rapidpro_integration/tokencheck/"
+    for address in (rows, f"{rows}?state=rejected&q=C0DE", f"{rows}{check.pk}/change/"):
+        page = admin.get(address).content.decode()
+        assert "Clinics" in page
+        assert token.sealed not in page
+    for address in (f"{rows}add/", f"{rows}{check.pk}/delete/"):
+        assert admin.get(address).status_code == 403
+    assert admin.post(f"{rows}{check.pk}/change/", {"state": "working"}).status_code == 403
+
+
+def test_people_are_completed_by_name_for_those_who_may_see_them(
+    admin: Client, owner: User, token: RapidProToken
+) -> None:
+    ask = {"app_label": "rapidpro_integration", "model_name": "server", "field_name": "users"}
+    found = admin.get("/admin/autocomplete/", ask | {"term": "owner@"}).json()
+    assert [(row["id"], row["text"]) for row in found["results"]] == [(str(owner.pk), str(owner))]
+    assert admin.get("/admin/autocomplete/", ask | {"term": owner.password[:20]}).json()["results"] == []
+    tokens = {"app_label": "rapidpro_integration", "model_name": "tokencheck", "field_name": "token"}
+    assert [row["text"] for row in admin.get("/admin/autocomplete/", tokens | {"term": "Clin"}).json()["results"]] == [
+        "Clinics"
+    ]
+    for kept in (token.sealed[:20], token.fingerprint[:20], token.last_four):
+        assert admin.get("/admin/autocomplete/", tokens | {"term": kept}).json()["results"] == []
+    stranger = Client()
+    stranger.force_login(owner)
+    assert stranger.get("/admin/autocomplete/", ask | {"term": "o"}).status_code in {302, 403}
 
 
 def test_list_and_row_show_facts_but_nothing_of_the_token(admin: Client, token: RapidProToken) -> None:

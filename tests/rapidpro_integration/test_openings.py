@@ -88,7 +88,7 @@ def test_counted_openings_of_two_people_are_kept_apart(
     admin.force_login(staff)
     for _ in range(2):
         owner_client.post(f"/tokens/{token.pk}/check/")
-        data = {"action": "check_now", "_selected_action": [str(token.pk)]}
+        data = {"action": "check_now", "_selected_action": [str(token.pk)], "confirmed": "yes"}
         admin.post("/admin/rapidpro_integration/rapidprotoken/", data)
     openings._openings.flush(everything=True)
     opened = AuditEntry.objects.filter(action=Action.TOKEN_OPENED).order_by("number")

@@ -192,7 +192,8 @@ def test_marker_is_nowhere(
     pages += [client.get("/accounts/log/"), client.get("/accounts/sessions/")]
     there = "/admin/rapidpro_integration/rapidprotoken/"
     pages += [
-        admin.post(there, {"action": "check_now", "_selected_action": [str(token.pk)]}, follow=True),
+        admin.post(there, {"action": "check_now", "_selected_action": [str(token.pk)]}),
+        admin.post(there, {"action": "check_now", "_selected_action": str(token.pk), "confirmed": "yes"}, follow=True),
         *(admin.get(there + page) for page in ("", f"?q={token.pk}", f"{token.pk}/change/", f"{token.pk}/history/")),
         *(admin.get(f"/admin/accounts/{page}") for page in ("auditentry/", f"user/{owner.pk}/change/")),
     ]

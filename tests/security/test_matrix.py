@@ -18,10 +18,11 @@ from django.contrib.auth.models import Group
 from django.db import connection, transaction
 from django.http import HttpResponse
 from django.test import Client
+from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.models import SignedInSession, User
-from rapidpro_integration.models import RapidProToken, Server, ServerRequest
+from rapidpro_integration.models import BulkAction, RapidProToken, Server, ServerRequest, TokenCheck
 from tests.conftest import SERVER, just_proved
 from tests.security.urls import UNKNOWN, address, names_in, routes, rows_of_the_admin
 
@@ -71,7 +72,10 @@ class House:
         ServerRequest.objects.create(person=owner, name="Wish", origin="https://wish.example")
         session = SignedInSession.objects.filter(user=owner).first()
         assert session is not None
+        TokenCheck.objects.create(token=token, started_on=timezone.now(), state="working", trigger="due", server=SERVER)
         self.ids = rows_of_the_admin() | {"token_id": token.pk, "kind": "csv", "session_id": session.pk, "pk": key.pk}
+        self.ids["user_id"] = owner.pk
+        self.ids["action_id"] = BulkAction.objects.create(kind="check", token_ids=[str(token.pk)]).pk
         self.ids["accounts.user.object_id"] = self.ids["accounts.user.id"] = owner.pk
         for browser in self.browsers.values():
             browser.raise_request_exception = False

@@ -1,0 +1,153 @@
+"""Actions on tokens: nothing before the confirmation, each token once, taken back where that can be."""
+
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.test import Client
+
+from accounts.audit.actions import Action
+from accounts.audit.models import AuditEntry
+from accounts.models import User
+from rapidpro_integration.models import RapidProToken, TokenCheck, TokenState
+from rapidpro_integration.staff import bulk
+from rapidpro_integration.staff.models import BulkAction
+from tests.conftest import TokenMaker
+from tests.rapidpro_integration.staff.conftest import StaffMaker
+from tests.rapidpro_integration.test_token_views import Answer
+
+
+@pytest.fixture(autouse=True)
+def _at_once(settings: Any) -> None:
+    """Do work in the moment in which it is handed out."""
+    settings.TASKS = {"default": {"BACKEND": "django.tasks.backends.immediate.ImmediateBackend"}}
+
+
+def choose(client: Client, kind: str, *tokens: RapidProToken, query: str = "", **more: str) -> str:
+    """Tick the tokens and press the button; return the address of the confirmation."""
+    ticked = [str(token.pk) for token in tokens]
+    response = client.post(f"/staff/tokens/act/{query}", {"kind": kind, "token": ticked} | more)
+    assert response.status_code == 302
+    return str(response.headers["Location"])
+
+
+def state_of(token: RapidProToken) -> str:
+    """Return the state as it is now."""
+    return RapidProToken.objects.get(pk=token.pk).state
+
+
+def test_nothing_happens_before_the_confirmation(boss: Client, token: RapidProToken) -> None:
+    address = choose(boss, "disable", token)
+    page = boss.get(address).content.decode()
+    assert "Disable 1 token?" in page
+    assert "Clinics" in page
+    assert state_of(token) == TokenState.WORKING
+
+
+def test_disabled_tokens_are_enabled_again_by_undo(
+    boss: Client, staff: User, owner: User, token: RapidProToken, make_token: TokenMaker
+) -> None:
+    off = make_token(owner, secret="1" * 40, state="disabled")
+    address = choose(boss, "disable", token, off)
+    boss.post(address)
+    assert (state_of(token), state_of(off)) == (TokenState.DISABLED, TokenState.DISABLED)
+    action = boss.get(address).context["action"]
+    assert (action.changed_ids, action.done_count, action.finished_on is not None) == ([str(token.pk)], 2, True)
+    # What was disabled before stays so: only what the action changed is taken back.
+    back = boss.post(f"{address}undo/").headers["Location"]
+    assert (state_of(token), state_of(off)) == (TokenState.UNCHECKED, TokenState.DISABLED)
+    assert boss.post(f"{address}undo/").headers["Location"] == address
+    assert "Takes back" in boss.get(back).content.decode()
+    said = AuditEntry.objects.filter(action__in=[Action.TOKEN_DISABLED, Action.TOKEN_ENABLED, Action.STAFF_ACTION])
+    assert {entry.actor_id for entry in said} == {staff.pk}
+    assert sorted(entry.action for entry in said) == ["staff_action", "staff_action", "token_disabled", "token_enabled"]
+
+
+def test_a_second_click_does_nothing_more(boss: Client, token: RapidProToken) -> None:
+    address = choose(boss, "disable", token)
+    boss.post(address)
+    boss.post(address)
+    assert AuditEntry.objects.filter(action=Action.TOKEN_DISABLED).count() == 1
+
+
+def test_all_that_fit_the_filters_are_taken(
+    boss: Client, owner: User, token: RapidProToken, make_token: TokenMaker
+) -> None:
+    make_token(owner, secret="1" * 40, state="rejected", label="Other")
+    address = choose(boss, "disable", query="?state=rejected", everything="yes")
+    assert boss.get(address).context["action"].total == 1
+    boss.post(address)
+    assert state_of(token) == TokenState.WORKING
+
+
+def test_owners_are_asked_once_each_with_the_note(
+    boss: Client, token: RapidProToken, django_capture_on_commit_callbacks: Any
+) -> None:
+    address = choose(boss, "ask", token)
+    with django_capture_on_commit_callbacks(execute=True):
+        boss.post(address, {"note": "It is a year old."})
+    assert [message.to for message in mail.outbox] == [["owner@example.org"]]
+    assert "Please replace your token: Clinics" in mail.outbox[0].subject
+    assert "It is a year old." in mail.outbox[0].body
+    assert AuditEntry.objects.get(action=Action.TOKEN_REPLACE_ASKED).details["note"] == "It is a year old."
+
+
+def test_checks_ask_the_servers_and_are_kept(
+    boss: Client, owner: User, token: RapidProToken, make_token: TokenMaker, rapidpro: Answer
+) -> None:
+    off = make_token(owner, secret="1" * 40, state="disabled")
+    route = rapidpro("workspace.json", "workspace_bad_token")
+    boss.post(choose(boss, "check", token, off))
+    assert (state_of(token), state_of(off), route.call_count) == (TokenState.REJECTED, TokenState.DISABLED, 1)
+    assert TokenCheck.objects.get().trigger == "staff"
+    assert BulkAction.objects.get().changed_ids == [str(token.pk)]
+
+
+def test_a_killed_worker_s_action_goes_on_where_it_was(
+    staff: User, owner: User, make_token: TokenMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = [make_token(owner, secret=f"{number:040x}") for number in range(45)]
+    action = bulk.prepare(staff, "disable", [str(token.pk) for token in tokens])
+    BulkAction.objects.filter(pk=action.pk).update(started_on=action.created_on)
+    steps = bulk._step
+
+    class Killed(Exception):
+        """As if the process had ended here."""
+
+    def once(*args: Any) -> BulkAction:
+        if BulkAction.objects.get(pk=action.pk).done_count:
+            raise Killed
+        return steps(*args)
+
+    monkeypatch.setattr(bulk, "_step", once)
+    with pytest.raises(Killed):
+        bulk.run(action.pk)
+    assert RapidProToken.objects.filter(state="disabled").count() == 20
+    monkeypatch.setattr(bulk, "_step", steps)
+    bulk.run(action.pk)
+    bulk.run(action.pk)
+    assert RapidProToken.objects.filter(state="disabled").count() == 45
+    action.refresh_from_db()
+    assert (len(action.changed_ids), action.done_count, action.is_running) == (45, 45, False)
+    assert AuditEntry.objects.filter(action=Action.TOKEN_DISABLED).count() == 45
+
+
+def test_only_its_maker_confirms_an_action(boss: Client, helper: StaffMaker, token: RapidProToken) -> None:
+    address = choose(boss, "disable", token)
+    client = helper("staff_tokens", "staff_token_actions")
+    assert client.post(address).status_code == 404
+    assert "Only" in client.get(address).content.decode()
+    assert state_of(token) == TokenState.WORKING
+
+
+def test_looking_is_not_acting(helper: StaffMaker, token: RapidProToken) -> None:
+    client = helper("staff_tokens")
+    assert client.post("/staff/tokens/act/", {"kind": "disable", "token": str(token.pk)}).status_code == 403
+    assert "Disable…" not in client.get("/staff/tokens/").content.decode()
+
+
+def test_nothing_chosen_and_what_is_no_action(boss: Client, token: RapidProToken) -> None:
+    response = boss.post("/staff/tokens/act/", {"kind": "disable", "token": "x"}, follow=True)
+    assert "Choose at least one token first." in response.content.decode()
+    assert boss.post("/staff/tokens/act/", {"kind": "read", "token": str(token.pk)}).status_code == 404
+    assert not BulkAction.objects.exists()
