@@ -160,6 +160,22 @@ def test_budget_of_a_workspace_slides(db: None, counts: Recorder, clock: At) -> 
     assert reading.workspace_budgets(NOON + 3 * HOUR) == []
 
 
+def test_heaviest_workspaces_come_first_and_no_more_than_are_wanted(db: None, counts: Recorder, clock: At) -> None:
+    workspaces = [str(uuid.UUID(int=number)) for number in range(1, 5)]
+    for number, workspace in enumerate(workspaces):
+        for _ in range(number + 1):
+            note(counts, workspace=workspace, server=OTHER_SERVER if number == 3 else SERVER)
+    writing.write(counts)
+    with CaptureQueriesContext(connection) as queries:
+        found = reading.workspace_budgets(clock.now, limit=2)
+    assert len(queries) == 2
+    assert [(budget.workspace_uuid, budget.used, sum(budget.by_token.values())) for budget in found] == [
+        (uuid.UUID(int=4), 4, 4),
+        (uuid.UUID(int=3), 3, 3),
+    ]
+    assert [budget.used for budget in reading.workspace_budgets(clock.now, server=SERVER)] == [3, 2, 1]
+
+
 def test_each_read_is_one_query(db: None, counts: Recorder) -> None:
     note(counts)
     writing.write(counts)
@@ -168,7 +184,6 @@ def test_each_read_is_one_query(db: None, counts: Recorder) -> None:
         lambda: reading.servers_between(*span),
         lambda: reading.server_series(*span, server=SERVER, step="day"),
         reading.last_successes,
-        lambda: reading.workspace_budgets(NOON),
         lambda: reading.workspace_series(*span, server=SERVER, workspace_uuid=uuid.UUID(WORKSPACE)),
         lambda: reading.token_states(*span, step="day"),
     ]
