@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.http import HttpResponse, HttpResponseBase
 
+from config import request_ids
 from config.middleware import stamp
 
 # How long a new process takes to answer, about.
@@ -17,7 +18,12 @@ class Handler(ASGIHandler):
     """Answers a body that is too long with a 413 before it is read, and no request without the security headers."""
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer one request. Django alone would write a body of any length to the disk before it looks at it."""
+        """Answer one request, which has an id from here on."""
+        with request_ids.begun(_header(scope, b"x-request-id")):
+            await self._handle(scope, receive, send)
+
+    async def _handle(self, scope: Any, receive: Any, send: Any) -> None:
+        # Django alone would write a body of any length to the disk before it looks at it.
         read, too_long = 0, _declared_length(scope) > settings.REQUEST_BODY_MAX_BYTES
 
         async def bounded() -> Any:
@@ -64,6 +70,10 @@ class Handler(ASGIHandler):
 def _plain(text: str, status: int, headers: dict[str, str]) -> HttpResponse:
     headers = headers | {"Content-Length": str(len(text))}
     return HttpResponse(text, status=status, content_type="text/plain; charset=utf-8", headers=headers)
+
+
+def _header(scope: Any, name: bytes) -> str | None:
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
 
 
 def _declared_length(scope: Any) -> int:

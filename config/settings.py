@@ -4,6 +4,7 @@
 """
 
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,12 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    # The outermost: what any other answers, and Django for it, gets the headers.
+    "config.middleware.request_id",
+    # What any other answers, and Django for it, gets the headers.
     "config.middleware.security_headers",
+    # No session, no Host, no redirect to https for those who look after the machine.
+    "config.middleware.probes",
+    "config.middleware.measured",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
@@ -171,7 +176,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "account_login"
-LOGIN_REDIRECT_URL = "rapidpro:token-list"
+LOGIN_REDIRECT_URL = "home"
 SIGNUP_OPEN = env.bool("SIGNUP_OPEN", default=True)
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_FORMS = {"login": "accounts.forms.SignInForm"}
@@ -271,6 +276,15 @@ FLOWS_KEPT_S = env.int("FLOWS_KEPT_S", default=86_400)
 if not 0 < FLOWS_FRESH_S <= FLOWS_KEPT_S:
     raise ImproperlyConfigured("FLOWS_FRESH_S is more than 0 and at most FLOWS_KEPT_S.")
 
+# --- Hourly rows (read by rapidpro_integration.observations) -------------------------------------
+
+# How often each process writes what it counted of its requests to RapidPro, and for how many days rows are kept.
+OBSERVATIONS_EVERY_S = env.float("OBSERVATIONS_EVERY_S", default=15.0)
+SERVER_HOURS_KEPT_DAYS = env.int("SERVER_HOURS_KEPT_DAYS", default=400)
+WORKSPACE_HOURS_KEPT_DAYS = env.int("WORKSPACE_HOURS_KEPT_DAYS", default=35)
+if OBSERVATIONS_EVERY_S < 1 or SERVER_HOURS_KEPT_DAYS < 1 or WORKSPACE_HOURS_KEPT_DAYS < 1:
+    raise ImproperlyConfigured("OBSERVATIONS_EVERY_S and the days that hourly rows are kept are at least 1.")
+
 # --- Mail -------------------------------------------------------------------------------------
 
 _mail = env.email_url("EMAIL_URL", default="consolemail://")
@@ -351,7 +365,7 @@ if env.bool("HTTPS", default=not DEBUG):
     CSRF_COOKIE_NAME = "__Host-csrftoken"
     DEVICE_COOKIE_NAME = "__Host-device"
     SECURE_SSL_REDIRECT = True
-    SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+    SECURE_REDIRECT_EXEMPT = [r"^(healthz|livez|readyz|metrics)$"]
     SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=31_536_000)
     SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("HSTS_SUBDOMAINS", default=False)
     SECURE_HSTS_PRELOAD = env.bool("HSTS_PRELOAD", default=False)
@@ -364,16 +378,52 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 1_000
 CSRF_FAILURE_VIEW = "config.views.csrf_failure"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "config.reporting.NoValuesReporterFilter"
 
+# --- What machines ask -------------------------------------------------------------------------
+
+# Who may read /metrics: whoever has the key, as a bearer, or comes from one of these addresses or networks.
+METRICS_KEY = env.str("METRICS_KEY", default="")
+try:
+    METRICS_ADDRESSES = [ip_network(text) for text in env.list("METRICS_ADDRESSES", default=[])]
+except ValueError as error:
+    raise ImproperlyConfigured(f"METRICS_ADDRESSES: {error}") from None
+if METRICS_KEY and len(METRICS_KEY) < 32:
+    raise ImproperlyConfigured("METRICS_KEY is shorter than 32 characters.")
+# Whether /readyz fails while no worker shows a sign of life.
+READY_NEEDS_WORKER = env.bool("READY_NEEDS_WORKER", default=False)
+# For how many seconds after SIGTERM requests are still taken, while /readyz says already that there should be no more.
+STOP_DELAY_S = env.float("STOP_DELAY_S", default=0.0)
+
+# Where faults are told, if anywhere; needs sentry-sdk.
+SENTRY_DSN = env.str("SENTRY_DSN", default="")
+SENTRY_ENVIRONMENT = env.str("SENTRY_ENVIRONMENT", default="production")
+
 # --- Logging ----------------------------------------------------------------------------------
 
+LOG_FORMAT = env.str("LOG_FORMAT", default="text")
+if LOG_FORMAT not in {"text", "json"}:
+    raise ImproperlyConfigured("LOG_FORMAT is text or json.")
 _handlers = ["console"]
+# In this order: the redacting filter hands on a copy that holds nothing but what it knows.
+_filters = ["redacting", "request_id"]
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"redacting": {"()": "config.redaction.RedactingFilter"}},
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "filters": {
+        "redacting": {"()": "config.redaction.RedactingFilter"},
+        "request_id": {"()": "config.request_ids.RequestIdFilter"},
+    },
+    "formatters": {
+        "text": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"},
+        "json": {
+            "()": "pythonjsonlogger.json.JsonFormatter",
+            "fmt": ["levelname", "name", "request_id", "message"],
+            "rename_fields": {"levelname": "level", "name": "logger", "exc_info": "traceback", "stack_info": "stack"},
+            "timestamp": "time",
+            "json_ensure_ascii": False,
+        },
+    },
     "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["redacting"]},
+        "console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": _filters},
     },
     "loggers": {
         # Each logs addresses, headers or whole events below WARNING: nobody needs them, and they can carry anything.
@@ -394,7 +444,7 @@ if log_file := env.str("LOG_FILE", default=""):
     LOGGING["handlers"]["file"] = {
         "class": "logging.handlers.WatchedFileHandler",
         "filename": str(BASE_DIR / log_file),
-        "formatter": "line",
-        "filters": ["redacting"],
+        "formatter": LOG_FORMAT,
+        "filters": _filters,
     }
     _handlers.append("file")

@@ -72,7 +72,7 @@ async def flow_list(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
         "token": token,
         "form": form,
         "more": [form[name] for name in _MORE],
-        "more_open": any(request.GET.get(name) for name in (*_MORE, "no_runs")),
+        "more_open": any(request.GET.get(name) for name in (*_MORE, "labels_too", "no_runs")),
         "swapped": _SWAPPED,
         "formats": {kind: kind.upper() for kind in FORMATS},
     }

@@ -2,7 +2,7 @@
 
 A list is found by the token as it is saved now: another sealed text, owner or server is another key, so a list dies
 with the token that it was read with. In the cache stand, under a digest, a stamp (which list is the newest) and, where
-the cache is shared between processes, the list itself, compressed and sealed. Source: docs/adr/0011-kept-lists.md.
+the cache is shared between processes, the list itself and its summary, sealed. Source: docs/adr/0011-kept-lists.md.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from asgiref.sync import sync_to_async
@@ -28,6 +29,7 @@ from config.cache import FallbackRedisCache
 from rapidpro_integration import blobs
 from rapidpro_integration.client.types import Flow, Rows
 from rapidpro_integration.client.types.base import StoppedBecause
+from rapidpro_integration.summaries import Summary
 from rapidpro_integration.vault import SealedRow
 
 logger = logging.getLogger(__name__)
@@ -75,6 +77,14 @@ class KeptFlows:
     def is_fresh(self) -> bool:
         """Whether it is young enough to be shown without asking the server."""
         return timezone.now() - self.fetched_at < timedelta(seconds=settings.FLOWS_FRESH_S)
+
+    @property
+    def summary(self) -> Summary:
+        """Its numbers, worked out once."""
+        found: Summary | None = self.memo.get("summary")
+        if found is None:
+            found = self.memo["summary"] = Summary.of(self.rows, self.fetched_at, is_whole=self.is_whole)
+        return found
 
 
 def made_of(flows: Rows[Flow], cursor: str = "") -> KeptFlows:
@@ -153,6 +163,34 @@ def get(row: SealedRow) -> KeptFlows | None:
     return kept
 
 
+def summaries(rows: Iterable[SealedRow]) -> dict[UUID, Summary]:
+    """Return the numbers of the newest list of each of these tokens that has one, by the row's id.
+
+    Asks the cache once for all of them, and decodes no list that has a summary beside it.
+    """
+    keys = {row.pk: (row, key_of(row)) for row in rows}
+    values = cache.get_many([f"{key}:{part}" for _, key in keys.values() for part in ("stamp", "summary")])
+    found = {}
+    for pk, (row, key) in keys.items():
+        stamp = values.get(f"{key}:stamp")
+        if isinstance(stamp, str) and (summary := _summary(row, key, stamp, values.get(f"{key}:summary"))):
+            found[pk] = summary
+    return found
+
+
+def _summary(row: SealedRow, key: str, stamp: str, blob: object) -> Summary | None:
+    if here := _local.get(key, stamp):
+        return here.summary
+    plain = blobs.opened(blob, row, f"{stamp} summary") if isinstance(blob, bytes) else None
+    if plain is not None:
+        try:
+            return msgspec.json.decode(plain, type=Summary)
+        except msgspec.MsgspecError as error:
+            logger.info("A summary of another version is not read: %s", type(error).__name__)
+    kept = get(row)  # kept by a version of this program that wrote no such summary
+    return kept.summary if kept else None
+
+
 def _body_of(plain: bytes) -> _Body | None:
     """Return the list, or None for one that another version of this program has written in another form."""
     try:
@@ -170,6 +208,8 @@ def put(row: SealedRow, kept: KeptFlows) -> None:
         blob = blobs.seal(zlib.compress(msgspec.json.encode(body), 1), row, stamp)
         if len(blob) <= MAX_SEALED_BYTES:
             cache.set(f"{key}:list", blob, settings.FLOWS_KEPT_S)
+        summary = blobs.seal(msgspec.json.encode(kept.summary), row, f"{stamp} summary")
+        cache.set(f"{key}:summary", summary, settings.FLOWS_KEPT_S)
     _local.put(key, stamp, kept)
     cache.set(f"{key}:stamp", stamp, settings.FLOWS_KEPT_S)
 
@@ -177,7 +217,7 @@ def put(row: SealedRow, kept: KeptFlows) -> None:
 def _forget(keys: list[str]) -> None:
     for key in keys:
         _local.drop(key)
-        cache.delete_many([f"{key}:stamp", f"{key}:list", f"{key}:problem"])
+        cache.delete_many([f"{key}:{part}" for part in ("stamp", "list", "summary", "problem")])
 
 
 def drop(row: SealedRow) -> None:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from rapidpro_integration import servers, vault
 from rapidpro_integration.client.origins import OriginError
 from rapidpro_integration.health.models import DigestWish, HealthColumns, TokenCheck, Trigger, WorkerBeat
+from rapidpro_integration.observations.models import ServerHour, TokenStateHour, WorkspaceHour
 from rapidpro_integration.servers import Access
 from rapidpro_integration.states import TokenState
 
@@ -23,11 +24,14 @@ __all__ = [
     "RapidProToken",
     "RequestState",
     "Server",
+    "ServerHour",
     "ServerRequest",
     "TokenCheck",
     "TokenState",
+    "TokenStateHour",
     "Trigger",
     "WorkerBeat",
+    "WorkspaceHour",
 ]
 
 # The form of a canonical origin; what it may name is decided before it gets here.

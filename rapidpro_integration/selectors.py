@@ -74,6 +74,12 @@ async def aget_token_or_404(owner_id: int, token_id: UUID) -> RapidProToken:
     return token
 
 
+def find_token(token_id: UUID) -> RapidProToken | None:
+    """Return anybody's token with its `owner`, for commands that an operator of the site runs; no page may ask this."""
+    tokens = with_access(RapidProToken.objects.select_related("owner")).fetch_mode(models.FETCH_RAISE)
+    return tokens.filter(pk=token_id).first()
+
+
 def reach_of(person_id: int) -> Reach:
     """Return the servers that the person's tokens may be sent to: those of the setting first, then by name."""
     named, private = servers.named(), servers.private_origins()

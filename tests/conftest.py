@@ -1,5 +1,6 @@
 """What every test shares: coroutine tests, recorded answers, people and their tokens."""
 
+import atexit
 import contextvars
 import inspect
 import json
@@ -15,7 +16,7 @@ import pytest
 import respx
 import stamina
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 from django.core.cache import cache
 from django.core.management.commands.flush import Command as Flush
 from django.db import connection
@@ -24,9 +25,12 @@ from django.utils import timezone, translation
 
 from accounts.audit import triggers
 from accounts.models import User
+from config import asides
 from rapidpro_integration import canaries, notices, openings, selectors, vault
 from rapidpro_integration.client import pools, retries, transport
 from rapidpro_integration.models import RapidProToken, TokenState
+from rapidpro_integration.observations import writing
+from rapidpro_integration.observations.recorder import recorder
 from rapidpro_integration.vault import Secret
 from tests import databases
 from tests.databases import RealDatabase
@@ -87,6 +91,7 @@ def _fresh_start() -> None:
     """Forget what another test has taught: rate limits, servers that failed, the language and zone of its request."""
     cache.clear()
     transport.forget()
+    recorder.clear()
     translation.activate("en")
     timezone.deactivate()
 
@@ -108,6 +113,13 @@ def _flush_may_empty_the_audit_log() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _no_counts_at_exit() -> Iterator[None]:
+    """Let the end of the suite write nothing into a database that is gone by then."""
+    yield
+    atexit.unregister(writing.write_at_exit)
+
+
 @pytest.fixture(autouse=True)
 def _openings_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin each test with no token opened, and without a thread that would write into another test's database."""
@@ -118,6 +130,16 @@ def _openings_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
 def _notices_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Send mails in the test's own thread: the other one would look into another test's database."""
     monkeypatch.setattr(notices, "_later", lambda call: call())
+
+
+@pytest.fixture(autouse=True)
+def _asides_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask in the request's own thread: another one would not see what the test has not committed."""
+
+    async def ask[T](self: asides.Aside[T]) -> T:
+        return await sync_to_async(self._call)()
+
+    monkeypatch.setattr(asides.Aside, "ask", ask)
 
 
 @pytest.fixture

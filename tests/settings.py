@@ -18,6 +18,8 @@ os.environ.update(
     EMAIL_VERIFICATION="optional",
     SIGNUP_OPEN="true",
     LOG_FILE="",
+    LOG_FORMAT="text",
+    SENTRY_DSN="",
 )
 os.environ.setdefault("DATABASE_URL", "sqlite://:memory:")
 os.environ.setdefault("CACHE_URL", "locmemcache://tests")

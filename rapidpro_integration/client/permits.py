@@ -38,6 +38,7 @@ class Permits:
 
     def __init__(self) -> None:
         self._gates: dict[tuple[str, str], _Gate] = {}
+        self._held = 0
 
     @asynccontextmanager
     async def take(self, tenant: str, origin: str, limits: Limits, seconds_left: float) -> AsyncIterator[None]:
@@ -60,7 +61,11 @@ class Permits:
                 gate.users += 1
                 gates.append((key, gate))
             await _acquire(gates, held, min(limits.wait_s, seconds_left))
-            yield
+            self._held += 1
+            try:
+                yield
+            finally:
+                self._held -= 1
         finally:
             for gate in held:
                 gate.semaphore.release()
@@ -68,6 +73,11 @@ class Permits:
                 gate.users -= 1
                 if not gate.users:
                     del self._gates[key]
+
+    def under_way(self) -> tuple[int, int]:
+        """Return how many requests hold a permit of the process, and how many others wait for one of any kind."""
+        users = sum(gate.users for (kind, _), gate in self._gates.items() if kind == "process")
+        return self._held, users - self._held
 
     def __len__(self) -> int:
         return len(self._gates)

@@ -24,8 +24,8 @@ from django.utils.translation import gettext
 from accounts.audit.actions import Action, Outcome
 from accounts.audit.models import AuditEntry
 from accounts.models import User
+from config.request_ids import reference
 from rapidpro_integration import notices, selectors
-from rapidpro_integration.checking import new_reference
 from rapidpro_integration.health import history, work
 from rapidpro_integration.models import DigestWish, RapidProToken, TokenState
 
@@ -72,7 +72,7 @@ def remind_all(now: datetime | None = None) -> int:
     for token_id in tokens.exclude(state=TokenState.DISABLED).values_list("pk", flat=True):
         with transaction.atomic():
             if RapidProToken.objects.filter(not_lately, pk=token_id, rotate_on__lte=now).update(rotate_told_on=now):
-                work.hand_out(remind, str(token_id), new_reference())
+                work.hand_out(remind, str(token_id), reference())
                 count += 1
     return count
 
@@ -108,7 +108,7 @@ def digest_all(now: datetime | None = None) -> int:
     for wish_id, person_id in wishes.values_list("pk", "person_id"):
         with transaction.atomic():
             if DigestWish.objects.filter(not_lately, pk=wish_id, wanted=True).update(sent_on=now):
-                work.hand_out(digest, person_id, new_reference())
+                work.hand_out(digest, person_id, reference())
                 count += 1
     return count
 
