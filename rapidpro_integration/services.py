@@ -166,6 +166,8 @@ def record_check(
         released: dict[str, Any] = {"leased_until": None, "leased_by": ""} if lease else {}
         _update_unchanged(token, outcome.fields() | judgement.fields | released)
         recording.write_check(token, outcome, trigger, drift=judgement.drift)
+        if judgement.drift and "workspace" in judgement.drift:
+            kept.drop_on_commit(token)  # another workspace's flows
         recording.record_and_tell(token, outcome, trigger, judgement, state_before=row.state)
 
 
