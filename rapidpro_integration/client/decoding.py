@@ -80,6 +80,8 @@ def read_json(answer: Answer, credential: Credential) -> Any:
 
 
 def _raise_for(answer: Answer, credential: Credential) -> None:
+    if 200 <= answer.status_code < 300:
+        return
     error = error_for_response(answer.status_code, answer.headers, answer.content, credential=credential)
     if error is not None:
         raise error
