@@ -127,9 +127,8 @@ class Connection:
         """Return the answer to a GET, whatever its status."""
         return await self._transport.get(path, params)
 
-    async def page[T: Struct](self, resource: Resource[T], params: Params) -> Decoded[T]:
-        """Return a page of a list. Raises AbstractRequestException."""
-        answer = await self._transport.get(resource.path, params)
+    def read[T: Struct](self, resource: Resource[T], answer: Answer) -> Decoded[T]:
+        """Return the page of a list that an answer holds. Raises AbstractRequestException."""
         return read_page(answer, self.credential, resource.kind, resource.position)
 
     async def workspace(self) -> Answer:

@@ -145,7 +145,8 @@ class _Split[T: Struct]:
 
     async def _ask(self, part: _Part) -> _Part | None:
         """Take a page of a part, and return what is left of it."""
-        rows, unreadable_count, position = await self._asker.page(self._resource, {**self._params, **part.params()})
+        answer = await self._asker.get(self._resource.path, {**self._params, **part.params()})
+        rows, unreadable_count, position = self._asker.read(self._resource, answer)
         self.rows.extend(self._known.new(rows))
         self.rows.unreadable_count += unreadable_count
         self.rows.fetched_at = datetime.now(UTC)

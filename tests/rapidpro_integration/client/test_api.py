@@ -86,7 +86,7 @@ async def test_response_is_what_httpx_itself_would_make(
     request = httpx.Request("GET", f"{BASE}/flows.json")
     wanted = httpx.Response(status, headers=lines, content=body, request=request)
     wanted.elapsed = response.elapsed
-    for made in (response, pickle.loads(pickle.dumps(response))):  # noqa: S301  # its own
+    for made in (response, pickle.loads(pickle.dumps(response))):  # its own
         for name in dir(wanted):
             value = getattr(wanted, name)
             if name.startswith("_") or callable(value) or name in {"request", "stream", "headers"}:
