@@ -130,6 +130,10 @@ class Reader:
         # More than there are permits for would only wait for one another, and give up in the end.
         concurrency = min(query.concurrency, limits.tenant, limits.origin, limits.process)
         rows = await aget_split(connection, resource, query.params, query.window, concurrency, self._max_pages)
+        moments = list(map(attrgetter(resource.order), rows))
+        if None not in moments and len(set(moments)) == len(moments):
+            rows.sort(key=attrgetter(resource.order), reverse=not query.reverse)
+            return rows
         # Windows come as they come, rows of one moment in the server's order; where the list is in another order than
         # its windows, the window's tells what a server's id would.
         rows.sort(key=_place(resource.window), reverse=True)
