@@ -50,7 +50,7 @@ def test_requests_are_made_in_one_place_only_and_are_gets() -> None:
 @pytest.mark.parametrize("cls", [Transport, Connection, RapidProAPI, RapidProInterface])
 def test_every_public_method_reads(cls: type) -> None:
     reading = ("get", "aget", "aiter", "validate", "avalidate")
-    others = {"connect", "page", "workspace", "bytes_left", "tenant", "private", "set_api_token", "for_token"}
+    others = {"connect", "read", "workspace", "bytes_left", "tenant", "private", "set_api_token", "for_token"}
     names = {name for name, _ in inspect.getmembers(cls) if not name.startswith("_") and name[0].islower()}
     assert {name for name in names if not name.startswith(reading)} <= others
 
