@@ -40,9 +40,9 @@ drift: setup ## Fail on a missing migration or a half-made production
 	@DJANGO_SETTINGS_MODULE=tests.settings $(PY) manage.py makemigrations --check --dry-run
 	@bin/check-deploy
 
-test-postgres: setup ## Run the same suite on PostgreSQL and Redis (POSTGRES_URL=…, REDIS_URL=…)
+test-postgres: setup ## Run every test that a database or a cache has a part in on PostgreSQL and Redis (POSTGRES_URL=…, REDIS_URL=…)
 	@bin/services
-	@DATABASE_URL=$(POSTGRES_URL) CACHE_URL=$(REDIS_URL) $(PY) -m pytest
+	@DATABASE_URL=$(POSTGRES_URL) CACHE_URL=$(REDIS_URL) $(PY) -m pytest --stored
 
 e2e: setup ## Click through the site in headless Chromium
 	@CHROMIUM="$$(bin/find-chromium)" && export CHROMIUM && $(PY) -m pytest tests/e2e

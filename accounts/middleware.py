@@ -119,6 +119,9 @@ _OPEN_TO_STAFF = frozenset(
         "account_logout",
         "favicon",
         "healthz",
+        "livez",
+        "readyz",
+        "metrics",
     }
 )
 

@@ -4,7 +4,8 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from django.db import OperationalError
+from asgiref.sync import sync_to_async
+from django.db import OperationalError, connections
 
 # SQLITE_BUSY and SQLITE_LOCKED, in the low byte of SQLite's error code.
 _SQLITE_BUSY = {5, 6}
@@ -18,6 +19,19 @@ _RETRY_AFTER_S = (1, 6)
 def retry_after_s() -> int:
     """Return in how many seconds to try again: another number for each."""
     return random.randint(*_RETRY_AFTER_S)  # noqa: S311  # spreads load, guards nothing
+
+
+def let_go() -> None:
+    """Hand this thread's connections back to their pool: a wait for another server may last, and needs none.
+
+    Within a transaction it does nothing. Whoever queries next in this thread gets a connection again.
+    """
+    for connection in connections.all(initialized_only=True):
+        if "pool" in connection.settings_dict["OPTIONS"] and not connection.in_atomic_block:
+            connection.close()
+
+
+alet_go = sync_to_async(let_go)
 
 
 def is_busy(error: BaseException | None) -> bool:

@@ -3,12 +3,14 @@
 from collections.abc import Awaitable, Callable
 from inspect import iscoroutinefunction
 
+from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.utils.csp import build_policy
 from django.utils.decorators import sync_and_async_middleware
 
-from config import views
+from config import metrics, request_ids, views
+from config import probes as probes_of
 
 type Handler = Callable[[HttpRequest], HttpResponseBase]
 type AsyncHandler = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
@@ -39,6 +41,8 @@ def stamp[Answer: HttpResponseBase](response: Answer, *, is_secure: bool) -> Ans
         headers["Content-Security-Policy"] = build_policy(settings.SECURE_CSP)
     if is_secure and settings.SECURE_HSTS_SECONDS:
         headers["Strict-Transport-Security"] = _hsts()
+    if request_id := request_ids.current():
+        headers[request_ids.HEADER] = request_id
     for name, value in headers.items():
         response.headers.setdefault(name, value)
     return response
@@ -72,8 +76,29 @@ def passing(get_response: Handler | AsyncHandler, **hooks: object) -> Handler | 
 
 
 @sync_and_async_middleware
+def request_id(get_response: Handler | AsyncHandler) -> Handler | AsyncHandler:
+    """Return a middleware that gives a request its id, if config.handler has not; it is the outermost."""
+    if iscoroutinefunction(get_response):
+
+        async def amiddleware(request: HttpRequest) -> HttpResponseBase:
+            with request_ids.begun(request.headers.get(request_ids.HEADER)):
+                response: HttpResponseBase = await get_response(request)
+            return response
+
+        return amiddleware
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        with request_ids.begun(request.headers.get(request_ids.HEADER)):
+            response = get_response(request)
+        assert isinstance(response, HttpResponseBase)  # noqa: S101  # narrows the type of the sync branch
+        return response
+
+    return middleware
+
+
+@sync_and_async_middleware
 def security_headers(get_response: Handler | AsyncHandler) -> Handler | AsyncHandler:
-    """Return a middleware that adds the missing security headers to every answer; it is the outermost."""
+    """Return a middleware that adds the missing security headers, and the request's id, to every answer."""
     if iscoroutinefunction(get_response):
 
         async def amiddleware(request: HttpRequest) -> HttpResponseBase:
@@ -86,6 +111,55 @@ def security_headers(get_response: Handler | AsyncHandler) -> Handler | AsyncHan
         response = get_response(request)
         assert isinstance(response, HttpResponseBase)  # noqa: S101  # narrows the type of the sync branch
         return stamp(response, is_secure=request.is_secure())
+
+    return middleware
+
+
+@sync_and_async_middleware
+def probes(get_response: Handler | AsyncHandler) -> Handler | AsyncHandler:
+    """Return a middleware that answers what machines ask of this process, ahead of all that people need."""
+    if iscoroutinefunction(get_response):
+
+        async def amiddleware(request: HttpRequest) -> HttpResponseBase:
+            view = probes_of.view_of(request)
+            response: HttpResponseBase = await (get_response if view is None else view)(request)
+            return response
+
+        return amiddleware
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        view = probes_of.view_of(request)
+        response = get_response(request) if view is None else async_to_sync(view)(request)
+        assert isinstance(response, HttpResponseBase)  # noqa: S101  # narrows the type of the sync branch
+        return response
+
+    return middleware
+
+
+def _view_name(request: HttpRequest) -> str:
+    # Not the address: it holds ids, and a stranger can think of any number of them.
+    return request.resolver_match.view_name if request.resolver_match else "none"
+
+
+@sync_and_async_middleware
+def measured(get_response: Handler | AsyncHandler) -> Handler | AsyncHandler:
+    """Return a middleware that counts each answer by view and status, and how long it took, for /metrics."""
+    if iscoroutinefunction(get_response):
+
+        async def amiddleware(request: HttpRequest) -> HttpResponseBase:
+            with metrics.measured() as done:
+                response: HttpResponseBase = await get_response(request)
+                done(_view_name(request), response.status_code)
+            return response
+
+        return amiddleware
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        with metrics.measured() as done:
+            response = get_response(request)
+            assert isinstance(response, HttpResponseBase)  # noqa: S101  # narrows the type of the sync branch
+            done(_view_name(request), response.status_code)
+        return response
 
     return middleware
 

@@ -4,6 +4,7 @@
 """
 
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -54,12 +55,18 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.mfa",
     "accounts",
+    # Before django_tasks_db, so that its `db_worker` is the one with a heartbeat.
     "rapidpro_integration",
+    "django_tasks_db",
 ]
 
 MIDDLEWARE = [
-    # The outermost: what any other answers, and Django for it, gets the headers.
+    "config.middleware.request_id",
+    # What any other answers, and Django for it, gets the headers.
     "config.middleware.security_headers",
+    # No session, no Host, no redirect to https for those who look after the machine.
+    "config.middleware.probes",
+    "config.middleware.measured",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
@@ -110,6 +117,18 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
     }
+elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+    # Under ASGI each request has a thread of its own, so that without a pool each would open a connection of its own.
+    # Whoever finds none free waits for one, and gets a 503 with a time to come back after `timeout` seconds.
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    DATABASES["default"]["OPTIONS"] = {
+        "pool": {
+            "min_size": 0,
+            "max_size": env.int("DATABASE_POOL_SIZE", default=20),
+            "timeout": 5,
+            "max_idle": 300,
+        }
+    }
 CACHES = {"default": env.cache_url("CACHE_URL", default="locmemcache://console")}
 if CACHES["default"]["BACKEND"] == "django.core.cache.backends.redis.RedisCache":
     CACHES["default"]["BACKEND"] = "config.cache.FallbackRedisCache"
@@ -120,6 +139,23 @@ SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_COOKIE_AGE = int(timedelta(days=14).total_seconds())
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
+
+# --- Background work --------------------------------------------------------------------------
+
+# The dotted path of a backend of django.tasks, and the applications that it needs. Another one than the database's
+# brings workers of its own.
+TASKS_BACKEND = env.str("TASKS_BACKEND", default="django_tasks_db.DatabaseBackend")
+TASKS: dict[str, Any] = {
+    "default": {
+        "BACKEND": TASKS_BACKEND,
+        "QUEUES": env.list("TASKS_QUEUES", default=["default"]),
+        "OPTIONS": env.json("TASKS_OPTIONS", default={}),
+    }
+}
+INSTALLED_APPS += env.list("TASKS_APPS", default=[])
+# Where django-tasks-rq keeps its queues.
+if tasks_redis := env.str("TASKS_REDIS_URL", default=""):
+    RQ_QUEUES = {queue: {"URL": tasks_redis} for queue in TASKS["default"]["QUEUES"]}
 
 # --- Accounts ---------------------------------------------------------------------------------
 
@@ -140,7 +176,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "account_login"
-LOGIN_REDIRECT_URL = "rapidpro:token-list"
+LOGIN_REDIRECT_URL = "home"
 SIGNUP_OPEN = env.bool("SIGNUP_OPEN", default=True)
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_FORMS = {"login": "accounts.forms.SignInForm"}
@@ -167,10 +203,12 @@ ACCOUNT_RATE_LIMITS = {
     "manage_email": "10/m/user",
     "reauthenticate": "10/m/user",
 }
-# Each check and each new token is a request to somebody's server.
+# Each check, each new token and each list is a request to somebody's server.
 RATE_LIMITS = {
     "token_check": env.str("RATE_LIMIT_TOKEN_CHECK", default="30/m/user,120/m/ip"),
     "token_add": env.str("RATE_LIMIT_TOKEN_ADD", default="20/m/user,60/m/ip"),
+    # A long list is a dozen requests, out of the hourly budget of a workspace.
+    "flows_refresh": env.str("RATE_LIMIT_FLOWS_REFRESH", default="20/m/user,60/m/ip"),
 }
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
@@ -219,6 +257,19 @@ SANDBOX_ORIGIN = env.str("SANDBOX_ORIGIN", default="") if DEBUG else ""
 if SANDBOX_ORIGIN and SANDBOX_ORIGIN not in RAPIDPRO_SERVERS:
     RAPIDPRO_SERVERS.append(SANDBOX_ORIGIN)
 
+# --- Health of tokens (read by rapidpro_integration.health) --------------------------------------
+
+# How often a working token is checked, how soon one that failed is asked again (then after twice as long each time),
+# how many of one server's tokens at once, and how long a server must be out of reach before its tokens' owners hear.
+TOKEN_CHECK_EVERY_S = env.int("TOKEN_CHECK_EVERY_S", default=6 * 3600)
+TOKEN_CHECK_RETRY_S = env.int("TOKEN_CHECK_RETRY_S", default=300)
+TOKEN_CHECKS_AT_ONCE = env.int("TOKEN_CHECKS_AT_ONCE", default=4)
+TOKEN_UNREACHABLE_TOLD_S = env.int("TOKEN_UNREACHABLE_TOLD_S", default=24 * 3600)
+if min(TOKEN_CHECK_EVERY_S, TOKEN_CHECK_RETRY_S) < 60 or TOKEN_CHECKS_AT_ONCE < 1 or TOKEN_UNREACHABLE_TOLD_S < 0:
+    raise ImproperlyConfigured(
+        "TOKEN_CHECK_EVERY_S and TOKEN_CHECK_RETRY_S are at least 60, and TOKEN_CHECKS_AT_ONCE at least 1."
+    )
+
 # --- Kept lists of flows (read by rapidpro_integration.kept) ------------------------------------
 
 # How long a list is shown without asking the server again, and how long the last one is kept for the day it is down.
@@ -226,6 +277,15 @@ FLOWS_FRESH_S = env.int("FLOWS_FRESH_S", default=300)
 FLOWS_KEPT_S = env.int("FLOWS_KEPT_S", default=86_400)
 if not 0 < FLOWS_FRESH_S <= FLOWS_KEPT_S:
     raise ImproperlyConfigured("FLOWS_FRESH_S is more than 0 and at most FLOWS_KEPT_S.")
+
+# --- Hourly rows (read by rapidpro_integration.observations) -------------------------------------
+
+# How often each process writes what it counted of its requests to RapidPro, and for how many days rows are kept.
+OBSERVATIONS_EVERY_S = env.float("OBSERVATIONS_EVERY_S", default=15.0)
+SERVER_HOURS_KEPT_DAYS = env.int("SERVER_HOURS_KEPT_DAYS", default=400)
+WORKSPACE_HOURS_KEPT_DAYS = env.int("WORKSPACE_HOURS_KEPT_DAYS", default=35)
+if OBSERVATIONS_EVERY_S < 1 or SERVER_HOURS_KEPT_DAYS < 1 or WORKSPACE_HOURS_KEPT_DAYS < 1:
+    raise ImproperlyConfigured("OBSERVATIONS_EVERY_S and the days that hourly rows are kept are at least 1.")
 
 # --- Mail -------------------------------------------------------------------------------------
 
@@ -307,7 +367,7 @@ if env.bool("HTTPS", default=not DEBUG):
     CSRF_COOKIE_NAME = "__Host-csrftoken"
     DEVICE_COOKIE_NAME = "__Host-device"
     SECURE_SSL_REDIRECT = True
-    SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+    SECURE_REDIRECT_EXEMPT = [r"^(healthz|livez|readyz|metrics)$"]
     SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=31_536_000)
     SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("HSTS_SUBDOMAINS", default=False)
     SECURE_HSTS_PRELOAD = env.bool("HSTS_PRELOAD", default=False)
@@ -320,16 +380,52 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 1_000
 CSRF_FAILURE_VIEW = "config.views.csrf_failure"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "config.reporting.NoValuesReporterFilter"
 
+# --- What machines ask -------------------------------------------------------------------------
+
+# Who may read /metrics: whoever has the key, as a bearer, or comes from one of these addresses or networks.
+METRICS_KEY = env.str("METRICS_KEY", default="")
+try:
+    METRICS_ADDRESSES = [ip_network(text) for text in env.list("METRICS_ADDRESSES", default=[])]
+except ValueError as error:
+    raise ImproperlyConfigured(f"METRICS_ADDRESSES: {error}") from None
+if METRICS_KEY and len(METRICS_KEY) < 32:
+    raise ImproperlyConfigured("METRICS_KEY is shorter than 32 characters.")
+# Whether /readyz fails while no worker shows a sign of life.
+READY_NEEDS_WORKER = env.bool("READY_NEEDS_WORKER", default=False)
+# For how many seconds after SIGTERM requests are still taken, while /readyz says already that there should be no more.
+STOP_DELAY_S = env.float("STOP_DELAY_S", default=0.0)
+
+# Where faults are told, if anywhere; needs sentry-sdk.
+SENTRY_DSN = env.str("SENTRY_DSN", default="")
+SENTRY_ENVIRONMENT = env.str("SENTRY_ENVIRONMENT", default="production")
+
 # --- Logging ----------------------------------------------------------------------------------
 
+LOG_FORMAT = env.str("LOG_FORMAT", default="text")
+if LOG_FORMAT not in {"text", "json"}:
+    raise ImproperlyConfigured("LOG_FORMAT is text or json.")
 _handlers = ["console"]
+# In this order: the redacting filter hands on a copy that holds nothing but what it knows.
+_filters = ["redacting", "request_id"]
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"redacting": {"()": "config.redaction.RedactingFilter"}},
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "filters": {
+        "redacting": {"()": "config.redaction.RedactingFilter"},
+        "request_id": {"()": "config.request_ids.RequestIdFilter"},
+    },
+    "formatters": {
+        "text": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"},
+        "json": {
+            "()": "pythonjsonlogger.json.JsonFormatter",
+            "fmt": ["levelname", "name", "request_id", "message"],
+            "rename_fields": {"levelname": "level", "name": "logger", "exc_info": "traceback", "stack_info": "stack"},
+            "timestamp": "time",
+            "json_ensure_ascii": False,
+        },
+    },
     "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["redacting"]},
+        "console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": _filters},
     },
     "loggers": {
         # Each logs addresses, headers or whole events below WARNING: nobody needs them, and they can carry anything.
@@ -350,7 +446,7 @@ if log_file := env.str("LOG_FILE", default=""):
     LOGGING["handlers"]["file"] = {
         "class": "logging.handlers.WatchedFileHandler",
         "filename": str(BASE_DIR / log_file),
-        "formatter": "line",
-        "filters": ["redacting"],
+        "formatter": LOG_FORMAT,
+        "filters": _filters,
     }
     _handlers.append("file")

@@ -7,14 +7,19 @@ from django.urls import include, path
 from django.utils.translation import gettext_lazy as _
 
 from accounts.reauthentication import reauthentication_required
-from config import views
+from config import probes, views
+from rapidpro_integration.home_views import home
 
 admin.site.site_header = admin.site.site_title = _("Administration")
 admin.site.index_title = settings.SITE_NAME
 
 urlpatterns = [
-    path("", views.home, name="home"),
-    path("healthz", views.healthz, name="healthz"),
+    path("", views.front(home), name="home"),
+    # Answered by a middleware, ahead of all others; here for the names, and for those who may not read.
+    path("healthz", probes.livez, name="healthz"),
+    path("livez", probes.livez, name="livez"),
+    path("readyz", probes.readyz, name="readyz"),
+    path("metrics", probes.metrics_page, name="metrics"),
     path("favicon.ico", views.favicon, name="favicon"),
     # Ahead of allauth's own, which asks for no fresh proof on the first and for the old password alone on the second.
     path("accounts/email/", reauthentication_required(account_views.email), name="account_email"),

@@ -1,38 +1,43 @@
-"""Pages that belong to no application: the front page, the health check and the error pages."""
+"""Pages that belong to no application: the front page and the error pages."""
 
 import logging
 import sys
+from collections.abc import Callable, Coroutine
+from http import HTTPStatus
+from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.shortcuts import render, resolve_url
+from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.templatetags.static import static
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from config import request_ids
 from config.busy import is_busy, retry_after_s
 from config.context_processors import site
 
 logger = logging.getLogger(__name__)
 
-
-@login_not_required
-@require_safe
-async def home(request: HttpRequest) -> HttpResponseBase:
-    """Tell a stranger in one screen what this is; send a signed-in person to the tokens."""
-    if (await request.auser()).is_authenticated:
-        return HttpResponseRedirect(resolve_url(settings.LOGIN_REDIRECT_URL))
-    return TemplateResponse(request, "home.html")
+_A_FEW_MINUTES_S = 300
 
 
-@login_not_required
-@require_safe
-async def healthz(request: HttpRequest) -> HttpResponse:
-    """Answer that this process serves requests; asks nothing of the database or of RapidPro."""
-    return HttpResponse("ok\n", content_type="text/plain")
+type View = Callable[[HttpRequest], Coroutine[Any, Any, HttpResponseBase]]
+
+
+def front(signed_in: View) -> View:
+    """Make the front page: a stranger reads in one screen what this is, others see what `signed_in` shows."""
+
+    @login_not_required
+    @require_safe
+    async def home(request: HttpRequest) -> HttpResponseBase:
+        if (await request.auser()).is_authenticated:
+            return await signed_in(request)
+        return TemplateResponse(request, "home.html")
+
+    return home
 
 
 @login_not_required
@@ -43,7 +48,10 @@ async def favicon(request: HttpRequest) -> HttpResponse:
 
 
 def _error_page(request: HttpRequest, status: int, title: str, advice: str) -> HttpResponse:
-    return render(request, "error.html", {"title": title, "advice": advice}, status=status)
+    context = {"title": title, "advice": advice}
+    if status != HTTPStatus.NOT_FOUND:  # which is nobody's fault, and looks the same whatever is not there
+        context["reference"] = request_ids.reference()
+    return render(request, "error.html", context, status=status)
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -76,9 +84,13 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
     )
 
 
-def too_many_requests(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+def too_many_requests(
+    request: HttpRequest, exception: Exception | None = None, *, retry_after_s: int = _A_FEW_MINUTES_S
+) -> HttpResponse:
     """Say that this was tried too often, for a while."""
-    return _error_page(request, 429, _("That was tried too often"), _("Wait a few minutes, then try again."))
+    response = _error_page(request, 429, _("That was tried too often"), _("Wait a few minutes, then try again."))
+    response.headers["Retry-After"] = str(retry_after_s)
+    return response
 
 
 def too_busy(request: HttpRequest, retry_after_s: int) -> HttpResponse:
@@ -94,6 +106,7 @@ def database_busy(request: HttpRequest) -> HttpResponse:
     context = site(request) | {
         "title": _("One moment, please"),
         "advice": _("Too many people use the site at this moment. Wait a little, then try again."),
+        "reference": request_ids.reference(),
     }
     # Rendered without the request: who is signed in would be a question to that very database.
     page = render_to_string("error.html", context)
@@ -114,4 +127,6 @@ def server_error(request: HttpRequest) -> HttpResponse:
     except Exception:
         # The page asks for the person, who is in a database that may be what broke.
         logger.exception("The page that tells of a fault broke too.")
-        return HttpResponse(f"{title}. {advice}\n", status=500, content_type="text/plain; charset=utf-8")
+        return HttpResponse(
+            f"{title}. {advice} {request_ids.reference()}\n", status=500, content_type="text/plain; charset=utf-8"
+        )

@@ -17,7 +17,7 @@ from accounts.admin import FreshProofAdmin
 from accounts.audit.looks import RecordsLooks
 from rapidpro_integration import selectors, server_admin, services
 from rapidpro_integration.checking import CheckOutcome, acheck_token
-from rapidpro_integration.models import RapidProToken, TokenState
+from rapidpro_integration.models import RapidProToken, TokenState, Trigger
 from rapidpro_integration.problems import log_problem
 
 __all__ = ["RapidProTokenAdmin", "server_admin"]
@@ -103,7 +103,7 @@ class RapidProTokenAdmin(RecordsLooks, FreshProofAdmin):
             if outcome.error:
                 log_problem(outcome.error, token, outcome.reference)
             try:
-                services.record_check(token, outcome)
+                services.record_check(token, outcome, Trigger.STAFF)
             except services.TokenChangedMeanwhile:
                 continue
             working += outcome.state == TokenState.WORKING

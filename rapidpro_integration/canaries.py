@@ -74,6 +74,22 @@ def problems() -> list[KeyProblem]:
     return found + [KeyProblem(Unfit.MISSING, key_id, rows[key_id]) for key_id in missing]
 
 
+def unfit_keys() -> list[str]:
+    """Return the ids of keys that are not those of their canaries, and of the sealing key if it is retired.
+
+    One look at a small table, for whoever asks often; `problems` looks at the rows too.
+    """
+    ring = vault.ring()
+    kept = KeyCanary.objects.in_bulk(list(ring.key_ids))
+    wrong = [
+        key_id
+        for key_id, canary in kept.items()
+        if not hmac.compare_digest(canary.check_value, ring.check_value(key_id))
+        or (key_id == ring.sealing_key_id and canary.retired_on is not None)
+    ]
+    return sorted(wrong)
+
+
 def _right(key_id: str, kept: dict[str, KeyCanary]) -> bool:
     """Return whether the key is the one of its canary, or, before there is one, opens a row that names it."""
     canary = kept.get(key_id)

@@ -1,6 +1,5 @@
 """Ask a server what a token is worth, and say it as a state."""
 
-import secrets
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,12 +8,15 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.audit.actions import Outcome
+from config.busy import alet_go
+from config.request_ids import reference
 from rapidpro_integration.client.errors import AbstractRequestException, Kind, UnreachableException
 from rapidpro_integration.client.types import Workspace
 from rapidpro_integration.interface import RapidProInterface
 from rapidpro_integration.models import RapidProToken, TokenState
 from rapidpro_integration.openings import Purpose, anote_opening
 from rapidpro_integration.servers import Access
+from rapidpro_integration.states import REFUSED
 from rapidpro_integration.vault import Secret
 
 STATES: dict[Kind, TokenState] = {
@@ -39,8 +41,6 @@ STATES: dict[Kind, TokenState] = {
 }
 
 
-# The server answered, and said no to this token.
-REFUSED = frozenset({TokenState.REJECTED, TokenState.NOT_ALLOWED})
 _NO_CONNECTION = frozenset({Kind.UNREACHABLE, Kind.TIMED_OUT, Kind.TLS, Kind.PAUSED})
 
 
@@ -97,18 +97,14 @@ class CheckOutcome:
         }
 
 
-def new_reference() -> str:
-    """Return a short id that a person can read out and an administrator can find in the log."""
-    return secrets.token_hex(4).upper()
-
-
 def outcome_of(error: AbstractRequestException, *, duration_ms: int = 0) -> CheckOutcome:
     """Return what an error tells about the token that met it."""
-    return CheckOutcome(STATES[error.kind], duration_ms, new_reference(), error=error)
+    return CheckOutcome(STATES[error.kind], duration_ms, reference(), error=error)
 
 
 async def acheck_secret(secret: Secret, server: str, access: str = Access.LISTED) -> CheckOutcome:
     """Return what `server`, to which the person has that access, says of a token that is not saved yet."""
+    await alet_go()
     return await acheck(RapidProInterface(secret.reveal(), server, private=access == Access.PRIVATE), access)
 
 
@@ -132,7 +128,7 @@ async def acheck(interface: RapidProInterface, access: str = Access.LISTED) -> C
     except AbstractRequestException as caught:
         error = as_told(caught, access)
     else:
-        return CheckOutcome(TokenState.WORKING, _since(started), new_reference(), workspace=workspace)
+        return CheckOutcome(TokenState.WORKING, _since(started), reference(), workspace=workspace)
     return outcome_of(error, duration_ms=_since(started))
 
 

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from rapidpro_integration import servers
 from rapidpro_integration.client.origins import OriginError
+from rapidpro_integration.health import rotating
 from rapidpro_integration.servers import Reach
 from rapidpro_integration.vault import Secret
 
@@ -144,6 +145,18 @@ class TokenRenameForm(forms.Form):
     """Another label."""
 
     label = LabelField()
+
+
+class TokenAgeForm(forms.Form):
+    """After how many days a token is to be replaced."""
+
+    days = forms.IntegerField(
+        label=_("Replace after (days)"),
+        required=False,
+        min_value=rotating.MIN_DAYS,
+        max_value=rotating.MAX_DAYS,
+        help_text=_("From 1 to 3650, counted from the day that the token was saved here. Leave it empty for never."),
+    )
 
 
 class ServerRequestForm(forms.Form):

@@ -59,8 +59,9 @@ class RapidProInterface(FlowReads, PeopleReads, MessagingReads, WorkspaceReads, 
     `aiter_flows` (its pages as they come). Lists are whole. Naive dates are in `timezone`. `deadline_s` bounds the
     waiting of one call over all its pages; a single request has limits of its own (client/transport.py). `private` lets
     the server's name lead to a private network. `tenant` and `limits` say with whom permits are shared, and how many
-    there are (client/permits.py). Raises ValueError for a server that is no https origin, a token that no header can
-    carry, an unknown zone, or a deadline or page cap that is not positive. Source: docs/client.md.
+    there are (client/permits.py); `name` is what an observer knows the token by. Raises ValueError for a server that is
+    no https origin, a token that no header can carry, an unknown zone, or a deadline or page cap that is not positive.
+    Source: docs/client.md.
     """
 
     def __init__(
@@ -74,11 +75,12 @@ class RapidProInterface(FlowReads, PeopleReads, MessagingReads, WorkspaceReads, 
         private: bool = False,
         tenant: str = "",
         workspace: str = "",
+        name: str = "",
         limits: Limits | None = None,
     ) -> None:
         if not deadline_s > 0 or max_pages < 1:
             raise ValueError("deadline_s and max_pages must be positive.")
-        api = RapidProAPI(token, server, private=private, tenant=tenant, workspace=workspace, limits=limits)
+        api = RapidProAPI(token, server, private=private, tenant=tenant, workspace=workspace, name=name, limits=limits)
         super().__init__(api, dates.zone(timezone), deadline_s, max_pages)
 
     @classmethod
@@ -117,6 +119,7 @@ class RapidProInterface(FlowReads, PeopleReads, MessagingReads, WorkspaceReads, 
                 private=row.access == "private",
                 tenant=f"user {row.owner_id}",
                 workspace=str(row.workspace_uuid or ""),
+                name=str(row.pk),
             )
         raise errors.TokenLockedException(f"The saved token cannot be opened ({reason}), so nothing was sent.")
 

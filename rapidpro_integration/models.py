@@ -13,28 +13,32 @@ from django.utils.translation import gettext_lazy as _
 
 from rapidpro_integration import servers, vault
 from rapidpro_integration.client.origins import OriginError
+from rapidpro_integration.health.models import DigestWish, HealthColumns, TokenCheck, Trigger, WorkerBeat
+from rapidpro_integration.observations.models import ServerHour, TokenStateHour, WorkspaceHour
 from rapidpro_integration.servers import Access
+from rapidpro_integration.states import TokenState
+
+__all__ = [
+    "DigestWish",
+    "KeyCanary",
+    "RapidProToken",
+    "RequestState",
+    "Server",
+    "ServerHour",
+    "ServerRequest",
+    "TokenCheck",
+    "TokenState",
+    "TokenStateHour",
+    "Trigger",
+    "WorkerBeat",
+    "WorkspaceHour",
+]
 
 # The form of a canonical origin; what it may name is decided before it gets here.
 _ORIGIN = r"^(https://[^/]+|http://(127\.0\.0\.1|localhost)(:[0-9]+)?)$"
 
 
-class TokenState(models.TextChoices):
-    """What the last check of a token found."""
-
-    UNCHECKED = "unchecked", _("Not checked yet")
-    WORKING = "working", _("Working")
-    REJECTED = "rejected", _("Refused by the server")
-    NOT_ALLOWED = "not_allowed", _("Not allowed")
-    RATE_LIMITED = "rate_limited", _("Rate limited")
-    UNREACHABLE = "unreachable", _("Unreachable")
-    NOT_RAPIDPRO = "not_rapidpro", _("Not RapidPro")
-    SERVER_ERROR = "server_error", _("Server error")
-    LOCKED = "locked", _("Locked")
-    DISABLED = "disabled", _("Disabled by staff")
-
-
-class RapidProToken(models.Model):
+class RapidProToken(HealthColumns):
     """One RapidPro API token of one owner: sealed, with what its last check told about its workspace."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -75,7 +79,14 @@ class RapidProToken(models.Model):
         verbose_name = _("RapidPro token")
         verbose_name_plural = _("RapidPro tokens")
         ordering = [Lower("label"), "created_on"]
-        indexes = [models.Index(fields=["state", "server"], name="rapidpro_token_state_server")]
+        indexes = [
+            models.Index(fields=["state", "server"], name="rapidpro_token_state_server"),
+            models.Index(fields=["next_check_on"], name="rapidpro_token_next_check"),
+            models.Index(
+                fields=["server"], condition=Q(leased_until__isnull=False), name="rapidpro_token_leased_server"
+            ),
+            models.Index(fields=["rotate_on"], condition=Q(rotate_on__isnull=False), name="rapidpro_token_rotate_on"),
+        ]
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["owner", "server", "fingerprint"], name="rapidpro_token_saved_once"),
             models.CheckConstraint(condition=Q(state__in=TokenState.values), name="rapidpro_token_state_known"),

@@ -21,12 +21,14 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.audit.actions import Action, Outcome
+from accounts.audit.chain import Fact
 from accounts.audit.context import Source
 from accounts.audit.models import AuditEntry
-from accounts.audit.services import record
+from accounts.audit.services import TokenFacts, record
 from accounts.models import User
-from rapidpro_integration.models import TokenState
-from rapidpro_integration.problems import problem_of_state
+from rapidpro_integration.health import wording
+from rapidpro_integration.health.judging import DRIFT_PREFIX, Drift, News
+from rapidpro_integration.states import TokenState
 
 logger = logging.getLogger(__name__)
 
@@ -68,10 +70,19 @@ NOTICES: Mapping[Action, Notice] = {
 
 
 def notice_of(entry: AuditEntry) -> Notice:
-    """Return the words for an entry; a check has those of the state that it found. Raises KeyError for any other."""
-    if entry.action == Action.TOKEN_CHECKED and (problem := problem_of_state(TokenState(entry.details["state"]))):
-        return Notice(_("Token refused by its server: %(label)s"), problem.title, problem.advice)
+    """Return the words for an entry; a check has those of its news. Raises KeyError for one that nobody is told of."""
+    if entry.action == Action.TOKEN_CHECKED:
+        words = wording.words_of(News(entry.details["news"]), TokenState(entry.details["state"]))
+        return Notice(words.subject, words.fact, words.advice)
     return NOTICES[Action(entry.action)]
+
+
+def _drift_of(entry: AuditEntry) -> Drift:
+    return {
+        name.removeprefix(DRIFT_PREFIX): value
+        for name, value in entry.details.items()
+        if name.startswith(DRIFT_PREFIX) and entry.details.get("news") == News.DRIFT
+    }
 
 
 _silent: ContextVar[bool] = ContextVar("notices_silent", default=False)
@@ -87,18 +98,23 @@ def silence() -> Iterator[None]:
         _silent.reset(before)
 
 
+def are_silenced() -> bool:
+    """Return whether `silence` is in force here."""
+    return _silent.get()
+
+
 def tell_owner(entry: AuditEntry, server: str) -> None:
     """Mail the owner about an entry once the transaction is committed; nothing is sent if it is not."""
-    if _silent.get():
+    if are_silenced():
         return
     # Robust: what is committed must not look as if it had failed.
-    transaction.on_commit(partial(_later, partial(_send, entry, server)), robust=True)
+    transaction.on_commit(partial(_later, partial(send, entry, server)), robust=True)
 
 
 _executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="notices")
 
 
-def _in_background(call: Callable[[], None]) -> None:
+def _in_background(call: Callable[[], object]) -> None:
     def run() -> None:
         try:
             call()
@@ -111,26 +127,37 @@ def _in_background(call: Callable[[], None]) -> None:
 
 
 # A request does not wait for a mail server, and a process that ends lets the mails that wait go out first.
-_later: Callable[[Callable[[], None]], None] = _in_background
+_later: Callable[[Callable[[], object]], None] = _in_background
 
 
-def _send(entry: AuditEntry, server: str) -> None:
-    """Send the mail and write down how that ended."""
+def send(entry: AuditEntry, server: str) -> bool:
+    """Send the mail and write down how that ended; return whether nothing went wrong."""
     owner = User.objects.filter(pk=entry.owner_id).first() if entry.owner_id else None
     if owner is None or not owner.email:
-        return  # the account was closed, and the token went with it
-    details: dict[str, str | int] = {"about": entry.action, "entry": entry.number}
+        return True  # the account was closed, and the token went with it
+    message = partial(message_to, owner, entry, server)
+    details: dict[str, Fact] = {"about": entry.action, "entry": entry.number}
+    return post(message, owner, label=_Label(entry), reference=entry.reference, details=details)
+
+
+def post(
+    make: Callable[[], EmailMessage],
+    owner: User,
+    *,
+    reference: str,
+    details: dict[str, Fact],
+    label: TokenFacts | None = None,
+) -> bool:
+    """Make a mail, send it, and write into the audit log how that ended; return whether it was sent."""
     outcome = Outcome.DONE
     try:
-        message_to(owner, entry, server).send()
+        make().send()
     except Exception as error:
-        logger.exception("mail not sent reference=%s entry=%s", entry.reference, entry.number)
+        logger.exception("mail not sent reference=%s owner=%s", reference, owner.pk)
         outcome, details = Outcome.FAILED, details | {"error": type(error).__name__}
     by = Source(None, settings.SITE_NAME)
-    label = _Label(entry)
-    record(
-        Action.MAIL_SENT, owner=owner, token=label, by=by, reference=entry.reference, outcome=outcome, details=details
-    )
+    record(Action.MAIL_SENT, owner=owner, token=label, by=by, reference=reference, outcome=outcome, details=details)
+    return outcome is Outcome.DONE
 
 
 class _Label:
@@ -156,6 +183,7 @@ def message_to(owner: User, entry: AuditEntry, server: str) -> EmailMessage:
             "zone": zone.key,
             "by_owner": entry.actor_id == owner.pk,
             "actor": entry.actor_name,
+            "changes": wording.drift_lines(_drift_of(entry)),
             "reference": entry.reference,
             "site": settings.SITE_NAME,
         }

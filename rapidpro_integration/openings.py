@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.audit.actions import Action, Outcome
 from accounts.audit.context import Source, source
 from accounts.audit.services import TokenFacts, record
+from config.busy import let_go
 
 logger = logging.getLogger(__name__)
 
@@ -159,4 +160,10 @@ def _flush_at_exit() -> None:
     _openings.flush(everything=True)
 
 
-anote_opening = sync_to_async(note_opening)
+def _note_and_let_go(token: TokenFacts, purpose: str) -> None:
+    note_opening(token, purpose)
+    let_go()
+
+
+# What is opened is asked for next, and a server takes its time: meanwhile the database's connection is somebody else's.
+anote_opening = sync_to_async(_note_and_let_go)

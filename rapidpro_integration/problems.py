@@ -9,8 +9,8 @@ from django.template.response import TemplateResponse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from config import request_ids
 from rapidpro_integration.canaries import KeyUnfitError
-from rapidpro_integration.checking import new_reference
 from rapidpro_integration.client.errors import AbstractRequestException, Kind
 from rapidpro_integration.models import RapidProToken, TokenState
 
@@ -197,7 +197,7 @@ def problem_response(
     request: HttpRequest, error: AbstractRequestException, token: RapidProToken, reference: str = ""
 ) -> TemplateResponse:
     """Return the page that explains `error`, with its reference, and the time to wait where one is known."""
-    problem, reference = problem_for(error), reference or new_reference()
+    problem, reference = problem_for(error), reference or request_ids.reference()
     log_problem(error, token, reference)
     response = TemplateResponse(
         request,

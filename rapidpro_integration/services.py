@@ -1,6 +1,7 @@
 """Writes: each is one sync transaction, wrapped once for the async views (`aadd_token` is `add_token`)."""
 
 import uuid
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,8 +14,10 @@ from accounts.audit.actions import Action
 from accounts.audit.chain import Fact
 from accounts.audit.services import record
 from rapidpro_integration import canaries, kept, notices, servers, vault
-from rapidpro_integration.checking import REFUSED, CheckOutcome
-from rapidpro_integration.models import RapidProToken, TokenState
+from rapidpro_integration.checking import CheckOutcome
+from rapidpro_integration.health import recording, rotating
+from rapidpro_integration.models import RapidProToken, TokenState, Trigger
+from rapidpro_integration.states import REFUSED
 from rapidpro_integration.vault import Secret
 
 # How fine "last used" is kept: a page opened ten times in a minute is one write.
@@ -73,7 +76,9 @@ def add_token(owner_id: int, label: str, server: str, secret: Secret, outcome: C
                 label=label or _default_label(outcome, server),
                 **sealed_fields(secret, row_id=row_id, owner_id=owner_id, server=server),
                 **outcome.fields(),
+                **recording.saved_fields(row_id, outcome),
             )
+            recording.write_check(token, outcome, Trigger.SAVE)
             _record_saved(Action.TOKEN_ADDED, token, outcome, {"server": server})
             return token
     except IntegrityError:
@@ -105,7 +110,9 @@ def replace_token(token: RapidProToken, server: str, secret: Secret, outcome: Ch
             existing = find_token(token.owner_id, server, secret)
             if existing is not None and existing.pk != token.pk:
                 raise TokenAlreadySaved(existing)
+            forgotten |= recording.saved_fields(token.pk, outcome) | rotating.begun_anew(token)
             _update_unchanged(token, forgotten | fields | outcome.fields())
+            recording.write_check(token, outcome, Trigger.SAVE, server=server)
             kept.drop_on_commit(token)
             _record_saved(Action.TOKEN_REPLACED, token, outcome, {"server": server, "server_before": token.server})
     except IntegrityError:
@@ -142,15 +149,33 @@ def _update_unchanged(token: RapidProToken, fields: dict[str, Any]) -> None:
         raise TokenChangedMeanwhile
 
 
-def record_check(token: RapidProToken, outcome: CheckOutcome) -> None:
-    """Save what a check found. Raises TokenChangedMeanwhile when the row no longer holds the token that was checked."""
+def record_check(
+    token: RapidProToken, outcome: CheckOutcome, trigger: Trigger = Trigger.HAND, *, lease: str = ""
+) -> None:
+    """Save what a check found, when the next one is due, and have the owner told of what is news.
+
+    With `lease` it is saved only while that lease is held. Raises TokenChangedMeanwhile when the row no longer holds
+    the token that was checked, or somebody else has taken the lease over.
+    """
     with transaction.atomic():
-        row = RapidProToken.objects.select_for_update().filter(pk=token.pk).only("state").first()
-        _update_unchanged(token, outcome.fields())
-        entry = record(Action.TOKEN_CHECKED, token=token, **outcome.facts())
-        # Once for each change of the state, read under a lock: two checks at once are one change.
-        if outcome.state in REFUSED and row is not None and row.state not in REFUSED:
-            notices.tell_owner(entry, token.server)
+        row = RapidProToken.objects.select_for_update().filter(pk=token.pk).first()
+        if row is None or (lease and row.leased_by != lease):
+            raise TokenChangedMeanwhile
+        judgement = recording.judged(row, outcome)
+        released: dict[str, Any] = {"leased_until": None, "leased_by": ""} if lease else {}
+        _update_unchanged(token, outcome.fields() | judgement.fields | released)
+        recording.write_check(token, outcome, trigger, drift=judgement.drift)
+        recording.record_and_tell(token, outcome, trigger, judgement, state_before=row.state)
+
+
+def record_refusal(token: RapidProToken, outcome: CheckOutcome) -> None:
+    """Save a refusal that was met while the token was used: it is the newest truth about that token.
+
+    Not if the row was replaced or disabled since it was read: then the refusal says nothing about what is there now.
+    """
+    if outcome.state in REFUSED:
+        with suppress(TokenChangedMeanwhile):
+            record_check(token, outcome, Trigger.USE)
 
 
 def record_use(token: RapidProToken) -> None:
@@ -158,6 +183,15 @@ def record_use(token: RapidProToken) -> None:
     now = timezone.now()
     if token.last_used_on is None or now - token.last_used_on > _USED_EVERY:
         RapidProToken.objects.filter(pk=token.pk).update(last_used_on=now)
+
+
+def keep_flows(token: RapidProToken, flows: kept.KeptFlows) -> None:
+    """Keep a list that has just come, and save that the token was used."""
+    record_use(token)
+    kept.put(token, flows)
+    # Replaced, deleted or disabled while the server answered: what drops a list then has come too early for this one.
+    if not holds_still(token):
+        kept.drop(token)
 
 
 def note_look(token: RapidProToken) -> datetime | None:
@@ -205,7 +239,7 @@ def enable_token(token: RapidProToken) -> bool:
 
 def _set_state(token: RapidProToken, rows: QuerySet[RapidProToken], state: TokenState, action: Action) -> bool:
     with transaction.atomic():
-        changed = bool(rows.update(state=state, changed_on=timezone.now()))
+        changed = bool(rows.update(state=state, changed_on=timezone.now(), next_check_on=None))
         if changed:
             entry = record(action, token=token)
             if action == Action.TOKEN_DISABLED:
@@ -219,6 +253,8 @@ aadd_token = sync_to_async(add_token)
 arecord_not_saved = sync_to_async(record_not_saved)
 areplace_token = sync_to_async(replace_token)
 arecord_check = sync_to_async(record_check)
+arecord_refusal = sync_to_async(record_refusal)
+akeep_flows = sync_to_async(keep_flows)
 arecord_use = sync_to_async(record_use)
 anote_look = sync_to_async(note_look)
 aholds_still = sync_to_async(holds_still)

@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -19,6 +20,7 @@ from rapidpro_integration.canaries import KeyUnfitError
 from rapidpro_integration.checking import CheckOutcome, acheck_secret, acheck_token
 from rapidpro_integration.client.errors import Kind
 from rapidpro_integration.forms import SecretForm, TokenAddForm, TokenRenameForm, TokenReplaceForm
+from rapidpro_integration.health import page, wishes
 from rapidpro_integration.models import RapidProToken, TokenState
 from rapidpro_integration.problems import (
     keys_unfit_response,
@@ -40,7 +42,9 @@ def _page(request: HttpRequest, template: str, **context: object) -> TemplateRes
 @require_safe
 async def token_list(request: HttpRequest) -> HttpResponseBase:
     """Show the person's tokens by label, each with its state."""
-    return _page(request, "token_list.html", tokens=await selectors.atokens_of(person(request).pk))
+    owner_id = person(request).pk
+    tokens, digest = await selectors.atokens_of(owner_id), await wishes.awants_digest(owner_id)
+    return _page(request, "token_list.html", tokens=tokens, digest=digest)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -97,6 +101,8 @@ async def token_detail(request: HttpRequest, token_id: UUID) -> HttpResponseBase
         "token_detail.html",
         token=token,
         problem=problem_of_state(token.shown_state),
+        health=await page.aof_token(token),
+        now=timezone.now(),
         just_added="added" in request.GET,
     )
 

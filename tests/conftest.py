@@ -1,5 +1,7 @@
 """What every test shares: coroutine tests, recorded answers, people and their tokens."""
 
+import atexit
+import contextvars
 import inspect
 import json
 import time
@@ -14,7 +16,7 @@ import pytest
 import respx
 import stamina
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 from django.core.cache import cache
 from django.core.management.commands.flush import Command as Flush
 from django.db import connection
@@ -23,9 +25,12 @@ from django.utils import timezone, translation
 
 from accounts.audit import triggers
 from accounts.models import User
-from rapidpro_integration import canaries, notices, openings, selectors, vault
+from config import asides
+from rapidpro_integration import canaries, flow_lists, notices, openings, selectors, vault
 from rapidpro_integration.client import pools, retries, transport
 from rapidpro_integration.models import RapidProToken, TokenState
+from rapidpro_integration.observations import writing
+from rapidpro_integration.observations.recorder import recorder
 from rapidpro_integration.vault import Secret
 from tests import databases
 from tests.databases import RealDatabase
@@ -37,13 +42,40 @@ hypothesis.settings.load_profile("shared")
 RECORDINGS = Path(__file__).parent / "recordings"
 
 
+# What a test asks for if the database or the cache can make it end in another way.
+_STORED = {"db", "transactional_db"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the second run of CI leave out what the first has shown."""
+    help_ = "only tests that the database or the cache can make end otherwise"
+    parser.addoption("--stored", action="store_true", help=help_)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect, if asked to, what uses no database and no cache: on another one it is the same test again."""
+    if not config.getoption("--stored"):
+        return
+    chosen = [item for item in items if _is_stored(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
+    items[:] = chosen
+
+
+def _is_stored(item: pytest.Item) -> bool:
+    names = set(getattr(item, "fixturenames", ()))
+    return bool(item.get_closest_marker("django_db") or names & _STORED)
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run `async def` tests with async_to_sync, so that the plain `db` fixture isolates them."""
-    if not inspect.iscoroutinefunction(pyfuncitem.obj):
-        return None
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool:
+    """Run `async def` tests with async_to_sync, so that the plain `db` fixture isolates them.
+
+    Each test has a context of its own: what Django's locals leave in it is copied at each hop between threads, and
+    hundreds of them made every request of a long run five times slower than one alone.
+    """
     wanted = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
-    async_to_sync(pyfuncitem.obj)(**wanted)
+    test = async_to_sync(pyfuncitem.obj) if inspect.iscoroutinefunction(pyfuncitem.obj) else pyfuncitem.obj
+    contextvars.copy_context().run(test, **wanted)
     return True
 
 
@@ -59,6 +91,7 @@ def _fresh_start() -> None:
     """Forget what another test has taught: rate limits, servers that failed, the language and zone of its request."""
     cache.clear()
     transport.forget()
+    recorder.clear()
     translation.activate("en")
     timezone.deactivate()
 
@@ -80,6 +113,13 @@ def _flush_may_empty_the_audit_log() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _no_counts_at_exit() -> Iterator[None]:
+    """Let the end of the suite write nothing into a database that is gone by then."""
+    yield
+    atexit.unregister(writing.write_at_exit)
+
+
 @pytest.fixture(autouse=True)
 def _openings_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin each test with no token opened, and without a thread that would write into another test's database."""
@@ -87,9 +127,26 @@ def _openings_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _patience_for_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for whole lists: how much of one comes within the usual time depends on the machine."""
+    monkeypatch.setattr(flow_lists, "PATIENCE_S", 30)
+    monkeypatch.setattr(flow_lists, "FIRST_S", 30)
+
+
+@pytest.fixture(autouse=True)
 def _notices_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Send mails in the test's own thread: the other one would look into another test's database."""
     monkeypatch.setattr(notices, "_later", lambda call: call())
+
+
+@pytest.fixture(autouse=True)
+def _asides_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask in the request's own thread: another one would not see what the test has not committed."""
+
+    async def ask[T](self: asides.Aside[T]) -> T:
+        return await sync_to_async(self._call)()
+
+    monkeypatch.setattr(asides.Aside, "ask", ask)
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ class Action(models.TextChoices):
     TOKEN_DELETED = "token_deleted", _("Token deleted")
     TOKEN_DISABLED = "token_disabled", _("Token disabled")
     TOKEN_ENABLED = "token_enabled", _("Token enabled")
+    TOKEN_AGE_SET = "token_age_set", _("Age of a token set")
     FLOWS_EXPORTED = "flows_exported", _("Flows exported")
     KEYS_ROTATED = "keys_rotated", _("Tokens sealed with another key")
 

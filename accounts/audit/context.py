@@ -1,6 +1,5 @@
 """Who is asking, and from where: known to every entry without being handed through every call."""
 
-import secrets
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,8 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
+
+from config import request_ids
 
 type Handler = Callable[[HttpRequest], HttpResponseBase]
 type AsyncHandler = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
@@ -50,13 +51,6 @@ def _address(request: HttpRequest) -> str:
         return ""  # a server behind a Unix socket knows none
 
 
-def _reference(request: HttpRequest) -> str:
-    # One for all entries of a request: it is what ties them together.
-    if not hasattr(request, "audit_reference"):
-        request.audit_reference = secrets.token_hex(4).upper()  # type: ignore[attr-defined]
-    return str(request.audit_reference)  # type: ignore[attr-defined]
-
-
 def source() -> Source:
     """Return who is asking now: the request's person, or the program that runs."""
     request = _request.get()
@@ -66,7 +60,7 @@ def source() -> Source:
     if person is None or not person.is_authenticated:
         person = None
     agent = request.headers.get("User-Agent", "")
-    return Source(person.pk if person else None, name_of(person), _address(request), agent, _reference(request))
+    return Source(person.pk if person else None, name_of(person), _address(request), agent, request_ids.reference())
 
 
 @contextmanager

@@ -18,6 +18,8 @@ _NAMES: Mapping[str, Promise] = {
     "format": _("Format"),
     "flows": _("Flows"),
     "label": _("New label"),
+    "days": _("Days"),
+    "by_staff": _("By staff"),
     "from": _("From"),
     "to": _("To"),
     "email": _("Address"),

@@ -10,6 +10,7 @@ Each layer knows only those below it:
     decoding      JSON made into types, safely      lenient   the same for rows that are not as they should be
     soundness     what decoding looks at twice      texts     texts and JSON that anything can hold
     errors        what an answer means              dates     what a caller means
+    observing     who counts what requests meet
     credentials   the token                         origins   what a server may be called
     resolving     names into addresses              addresses which may be connected to
 """

@@ -34,7 +34,8 @@ class RapidProAPI:
     goes through `canonical_origin` first. It may lead to a private network only with `private`. `token` may be empty
     until `set_api_token` gives one, and a call without one raises TokenRejectedException. `tenant` names who shares
     permits (the token, if nobody is named), `workspace` the one whose hourly requests are spent, where it is known
-    before the first answer. Raises ValueError for any other server, or a token that no header can carry.
+    before the first answer, `name` what an observer knows the token by. Raises ValueError for any other server, or a
+    token that no header can carry.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class RapidProAPI:
         private: bool = False,
         tenant: str = "",
         workspace: str = "",
+        name: str = "",
         limits: Limits | None = None,
     ) -> None:
         self.server = canonical_origin(server, named=True)
@@ -52,7 +54,7 @@ class RapidProAPI:
         self.credential = Credential(token)
         self.limits = limits or Limits()
         self._tenant = tenant
-        self._caller = Caller(tenant or self.credential.mark(), workspace)
+        self._caller = Caller(tenant or self.credential.mark(), workspace, name)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(server={self.server!r})"

@@ -123,6 +123,12 @@ class Breaker:
         circuit = self._circuits.get((origin, token))
         return circuit is not None and circuit.pause_s > 0
 
+    def paused(self) -> dict[str, int]:
+        """Return how many circuits are open by origin: the one of everybody, and those of single tokens."""
+        with self._lock:
+            open_at = [origin for (origin, _), circuit in self._circuits.items() if circuit.pause_s]
+        return {origin: open_at.count(origin) for origin in open_at}
+
     def reset(self) -> None:
         """Forget everything."""
         with self._lock:

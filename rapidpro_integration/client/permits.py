@@ -35,7 +35,8 @@ class Permits:
     """The permits of one event loop. First come, first served."""
 
     def __init__(self) -> None:
-        self._gates: dict[tuple[str, str], _Gate] = {}
+        self.gates: dict[tuple[str, str], _Gate] = {}
+        self.held = 0
 
     def take(self, tenant: str, origin: str, limits: Limits, seconds_left: float) -> "_Taken":
         """Hold a permit of the tenant, of the origin and of the process, in this order, inside `async with`.
@@ -47,29 +48,33 @@ class Permits:
             (("origin", origin), limits.origin),
             (("process", ""), limits.process),
         )
-        return _Taken(self._gates, keys, min(limits.wait_s, seconds_left))
+        return _Taken(self, keys, min(limits.wait_s, seconds_left))
+
+    def under_way(self) -> tuple[int, int]:
+        """Return how many requests hold a permit of the process, and how many others wait for one of any kind."""
+        users = sum(gate.users for (kind, _), gate in self.gates.items() if kind == "process")
+        return self.held, users - self.held
 
     def __len__(self) -> int:
-        return len(self._gates)
+        return len(self.gates)
 
 
 class _Taken:
     """The permits of one request. A class of its own: a generator for each request costs three times as much."""
 
-    __slots__ = ("_all", "_gates", "_held", "_keys", "_wait_s")
+    __slots__ = ("_gates", "_held", "_keys", "_permits", "_wait_s")
 
-    def __init__(
-        self, everybodys: dict[tuple[str, str], _Gate], keys: tuple[tuple[tuple[str, str], int], ...], wait_s: float
-    ) -> None:
-        self._all, self._keys, self._wait_s = everybodys, keys, wait_s
+    def __init__(self, permits: Permits, keys: tuple[tuple[tuple[str, str], int], ...], wait_s: float) -> None:
+        self._permits, self._keys, self._wait_s = permits, keys, wait_s
         self._gates: list[tuple[tuple[str, str], _Gate]] = []
         self._held: list[_Gate] = []
 
     async def __aenter__(self) -> None:
+        everybodys = self._permits.gates
         for key, limit in self._keys:
-            gate = self._all.get(key)
+            gate = everybodys.get(key)
             if gate is None:
-                gate = self._all[key] = _Gate(limit)
+                gate = everybodys[key] = _Gate(limit)
             gate.users += 1
             self._gates.append((key, gate))
         try:
@@ -77,8 +82,10 @@ class _Taken:
         except BaseException:
             self._release()
             raise
+        self._permits.held += 1
 
     async def __aexit__(self, *_: object) -> None:
+        self._permits.held -= 1
         self._release()
 
     def _release(self) -> None:
@@ -87,7 +94,7 @@ class _Taken:
         for key, gate in self._gates:
             gate.users -= 1
             if not gate.users:
-                del self._all[key]
+                del self._permits.gates[key]
 
 
 async def _acquire(gates: list[tuple[tuple[str, str], _Gate]], held: list[_Gate], wait_s: float) -> None:

@@ -97,6 +97,12 @@ async def here() -> LoopState:
     return state
 
 
+def under_way() -> tuple[int, int]:
+    """Return how many requests of this process are under way, and how many wait for a permit, over all its loops."""
+    counts = [state.permits.under_way() for state in list(_states.values())]
+    return sum(held for held, _ in counts), sum(waiting for _, waiting in counts)
+
+
 async def aclose() -> None:
     """Close the pools of the running loop, for a server that stops; the next request would make new ones."""
     state = _states.pop(asyncio.get_running_loop(), None)

@@ -73,6 +73,11 @@ class Quota:
         with self._lock:
             self._until = {known: end for known, end in self._until.items() if end > now} | {key: until}
 
+    def waiting(self) -> int:
+        """Return how many workspaces, by scope, this process leaves alone at present."""
+        now = self._clock()
+        return sum(until > now for until in self._until.values())
+
     def __len__(self) -> int:
         return len(self._until) + len(self._asked)
 

@@ -41,6 +41,11 @@ class RetryBudget:
             self._left -= 1
             return True
 
+    @property
+    def left(self) -> float:
+        """The tries again that are left."""
+        return self._left
+
     def reset(self) -> None:
         """Fill it."""
         with self._lock:

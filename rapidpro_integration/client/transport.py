@@ -17,7 +17,7 @@ import aiohttp
 import httpx
 import stamina
 
-from rapidpro_integration.client import bodies, errors, retries
+from rapidpro_integration.client import bodies, errors, observing, retries
 from rapidpro_integration.client.breaker import Breaker, Verdict
 from rapidpro_integration.client.budgets import Budget
 from rapidpro_integration.client.credentials import Credential
@@ -45,6 +45,8 @@ USER_AGENT = "rapidpro-console/0.1"
 breaker = Breaker()
 quota = Quota()
 retry_budget = retries.RetryBudget()
+#: Who counts what requests meet.
+observer: observing.Observer = observing.unobserved
 
 type Params = Mapping[str, str | list[str]]
 
@@ -71,11 +73,13 @@ def forget() -> None:
 class Caller:
     """For whom a request goes out: a tenant, who has permits of their own, and a workspace, which has a quota.
 
-    `workspace` is learnt from the answers (X-Temba-Workspace) where it is not known before.
+    `workspace` is learnt from the answers (X-Temba-Workspace) where it is not known before. `name` is what an observer
+    knows the token by.
     """
 
     tenant: str
     workspace: str = ""
+    name: str = ""
 
 
 @dataclass(slots=True)
@@ -198,6 +202,7 @@ class Transport:
     async def _timed(self, wire: Wire, path: str, address: str) -> Answer:
         started, progress = time.monotonic(), _Progress()
         failure: _Failure | None = None
+        hurried = False
         allowed_s = min(REQUEST_DEADLINE_S, self.budget.seconds_left)
         try:
             async with asyncio.timeout(allowed_s) as limit:
@@ -206,13 +211,19 @@ class Transport:
             failure = _failure_of(caught, progress.status)
             if limit.expired() and allowed_s < CONNECT_S:
                 # A caller in such a hurry says nothing of the server.
-                failure.verdict = Verdict.NOTHING
+                failure.verdict, hurried = Verdict.NOTHING, True
+        except asyncio.CancelledError:
+            self._observe(observing.ABANDONED, progress.status, round((time.monotonic() - started) * 1000))
+            raise
         duration_ms = round((time.monotonic() - started) * 1000)
         if failure is None:
             self._learn(answer.header("x-temba-workspace"))
+            self._observe(observing.outcome_of(answer.status, body), answer.status, duration_ms)
             logger.info("GET %s status=%d duration_ms=%d", path, answer.status, duration_ms)
             return Answer(answer.status, answer.raw_headers, body, duration_ms, address)
         error = failure.error
+        if error.kind is not Kind.BUSY:  # then nothing went out
+            self._observe(observing.ABANDONED if hurried else error.kind, progress.status, duration_ms)
         logger.warning(
             "GET %s error=%s kind=%s status=%s duration_ms=%d",
             path,
@@ -222,6 +233,9 @@ class Transport:
             duration_ms,
         )
         raise failure
+
+    def _observe(self, outcome: str, status: int | None, duration_ms: int) -> None:
+        observer(self._origin, self._caller.workspace, self._caller.name, outcome, status, duration_ms)
 
     def _learn(self, workspace: str) -> None:
         if workspace != self._caller.workspace and len(workspace) == 36 and workspace.isascii():

@@ -6,7 +6,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from rapidpro_integration.models import TokenState
+from rapidpro_integration.models import TokenCheck, TokenState
 
 register = template.Library()
 
@@ -44,6 +44,12 @@ def flow_type(value: str | None) -> str:
 def percent(value: float | None) -> str:
     """Return 0.123 as "12 %", and a rate that cannot be told as a dash."""
     return "–" if value is None else _("%(number)d %%") % {"number": int(value * 100)}
+
+
+@register.simple_tag
+def check_badge(check: TokenCheck) -> SafeString:
+    """Return what a check found as a sign and its words."""
+    return state_badge(TokenState(check.state))
 
 
 @register.simple_tag

@@ -368,6 +368,9 @@ def test_last_superuser_cannot_leave_the_site_without_one(client: Client, staff:
 OPEN = {
     "home",
     "healthz",
+    "livez",
+    "readyz",
+    "metrics",
     "favicon",
     "account_login",
     "account_signup",

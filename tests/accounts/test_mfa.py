@@ -275,6 +275,10 @@ def test_staff_without_a_second_factor_reach_nothing_else(client: Client, bare_s
 OPEN_TO_STAFF = {
     "favicon",
     "healthz",
+    "livez",
+    "readyz",
+    # A 404 for all who may not read it, and what it is answered by stands before the gate.
+    "metrics",
     "account_logout",
     "account_reauthenticate",
     "account_email",

@@ -3,9 +3,9 @@
 import sqlite3
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection, transaction
 
-from config.busy import is_busy
+from config.busy import is_busy, let_go
 
 
 def failed(code: int) -> OperationalError:
@@ -33,3 +33,16 @@ def test_chain_that_leads_back_into_itself_ends() -> None:
     first, second = ValueError("first"), OSError("second")
     first.__context__, second.__context__ = second, first
     assert not is_busy(first)
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="a file needs no pool")
+@pytest.mark.django_db(transaction=True)
+def test_connection_goes_back_to_its_pool_for_a_wait_but_not_in_the_middle_of_a_transaction() -> None:
+    with transaction.atomic():
+        connection.ensure_connection()
+        let_go()
+        assert connection.connection is not None
+    free = connection.pool.get_stats()["pool_available"]
+    let_go()
+    assert connection.connection is None
+    assert connection.pool.get_stats()["pool_available"] == free + 1

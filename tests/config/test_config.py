@@ -26,8 +26,10 @@ def test_front_page_tells_a_stranger_what_this_is(client: Client, db: None) -> N
     assert "/accounts/login/" in page
 
 
-def test_front_page_sends_a_signed_in_person_to_the_tokens(owner_client: Client) -> None:
-    assert owner_client.get("/").headers["Location"] == "/tokens/"
+def test_front_page_shows_a_signed_in_person_their_workspaces(owner_client: Client) -> None:
+    page = owner_client.get("/").content.decode()
+    assert "Add your first token" in page
+    assert "Your RapidPro workspaces" not in page
 
 
 def test_health_check_asks_nothing_of_the_database(client: Client) -> None:
@@ -114,7 +116,8 @@ async def test_the_async_stack_shows_the_persons_zone_and_plain_404(owner: User)
     assert "There is nothing here" in missing.content.decode()
 
 
-def test_static_files_are_served_and_may_be_kept(client: Client) -> None:
+def test_static_files_are_served_and_may_be_kept(client: Client, settings: Settings) -> None:
+    settings.SERVESTATIC_USE_FINDERS = True
     response = client.get("/static/css/site.css")
     assert response.status_code == 200
     assert "no-store" not in response.headers["Cache-Control"]

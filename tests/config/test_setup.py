@@ -2,6 +2,7 @@
 
 import base64
 import os
+import shutil
 import socket
 import stat
 import subprocess
@@ -190,9 +191,23 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an SQLite file with the tables, which the worker beside the site needs."""
+    folder = tmp_path_factory.mktemp("migrated")
+    made = subprocess.run(
+        [sys.executable, ROOT / "manage.py", "migrate", "--verbosity", "0"],
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings", "DATABASE_URL": f"sqlite:///{folder / 'db'}"},
+        check=False,
+    )
+    assert made.returncode == 0
+    return folder / "db"
+
+
 @pytest.fixture
-def site(tmp_path: Path):  # type: ignore[no-untyped-def]
+def site(tmp_path: Path, migrated: Path):  # type: ignore[no-untyped-def]
     """Yield a running site with its two ports."""
+    shutil.copy(migrated, tmp_path / "db.sqlite3")
     port, sandbox_port = free_port(), free_port()
     process = serve(tmp_path, "--port", str(port), "--sandbox-port", str(sandbox_port))
     assert process.stdout is not None
@@ -203,9 +218,9 @@ def site(tmp_path: Path):  # type: ignore[no-untyped-def]
     process.communicate(timeout=20)
 
 
-def test_site_and_sandbox_answer_and_end_together(site: tuple[subprocess.Popen[str], int, int]) -> None:
+def test_site_sandbox_and_worker_start_and_end_together(site: tuple[subprocess.Popen[str], int, int]) -> None:
     process, port, sandbox_port = site
-    assert wait_until(lambda: len(children(process.pid)) == 2)
+    assert wait_until(lambda: len(children(process.pid)) == 3)
     process.terminate()
     assert process.wait(20) == 0
     assert not answers(port)
@@ -219,9 +234,9 @@ def test_killed_supervisor_leaves_no_orphan(site: tuple[subprocess.Popen[str], i
     assert wait_until(lambda: not answers(port) and not answers(sandbox_port))
 
 
-def test_dead_child_ends_the_other_and_is_told(site: tuple[subprocess.Popen[str], int, int]) -> None:
+def test_dead_child_ends_the_others_and_is_told(site: tuple[subprocess.Popen[str], int, int]) -> None:
     process, port, sandbox_port = site
-    assert wait_until(lambda: len(children(process.pid)) == 2)
+    assert wait_until(lambda: len(children(process.pid)) == 3)
     os.kill(children(process.pid)[0], 9)
     _out, err = process.communicate(timeout=20)
     assert process.returncode == 1

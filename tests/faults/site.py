@@ -142,8 +142,8 @@ def upstream(behave: Behaviour | None) -> AbstractAsyncContextManager[FaultyServ
 
 
 @asynccontextmanager
-async def running(people: Mapping[str, str]) -> AsyncIterator[Site]:
-    """Serve the site to `people`, each with a token for the server named. It may log nothing that is wrong."""
+async def running(people: Mapping[str, str], *, expected: str = "") -> AsyncIterator[Site]:
+    """Serve the site to `people`, each with a token for the server named. It may log nothing wrong but `expected`."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         log = folder / "log"
@@ -155,5 +155,8 @@ async def running(people: Mapping[str, str]) -> AsyncIterator[Site]:
         finally:
             await asyncio.to_thread(manager.__exit__, None, None, None)
         text = log.read_text("utf-8")
+    if expected:
+        assert expected in text
+        text = text.replace(f"ERROR uvicorn.error [-] {expected}", "")
     # A page of 502 or 503 is an error to django.request, and what some cases are about.
     assert not re.search(r"Traceback|Warning|never retrieved|ERROR (?!django\.request)|unclosed", text), text

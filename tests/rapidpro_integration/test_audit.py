@@ -48,7 +48,7 @@ def test_check_is_written_with_what_it_found(owner_client: Client, token: RapidP
     token.refresh_from_db()
     entry = only(Action.TOKEN_CHECKED)
     assert (entry.outcome, entry.reference) == (Outcome.REFUSED, token.check_reference)
-    assert entry.details == {"state": "rejected", "status": 403}
+    assert entry.details == {"state": "rejected", "status": 403, "news": "broken"}
 
 
 def test_replaced_renamed_and_deleted_tokens_are_written(

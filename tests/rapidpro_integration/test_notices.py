@@ -18,6 +18,7 @@ from accounts.models import User
 from rapidpro_integration import notices, services
 from rapidpro_integration.checking import CheckOutcome, outcome_of
 from rapidpro_integration.client.errors import NotAllowedException, TokenRejectedException, UnreachableException
+from rapidpro_integration.health.judging import News
 from rapidpro_integration.models import RapidProToken, TokenState
 from rapidpro_integration.vault import Secret
 from tests.conftest import OTHER_SERVER, PASSWORD, SECRET, SERVER, just_proved
@@ -69,21 +70,23 @@ def test_mail_holds_no_part_of_the_token(owner: User, committed: Committed) -> N
             assert part not in text
 
 
-def test_refusal_is_told_once_for_each_change_of_the_state(token: RapidProToken, committed: Committed) -> None:
+def test_refusal_is_told_once_and_so_is_its_end(token: RapidProToken, committed: Committed) -> None:
     refused, not_allowed = outcome_of(TokenRejectedException()), outcome_of(NotAllowedException())
     steps: list[tuple[CheckOutcome, int]] = [
         (refused, 1),
         (refused, 1),
         (not_allowed, 1),
         (outcome_of(UnreachableException()), 1),
-        (WORKING, 1),
-        (not_allowed, 2),
+        (WORKING, 2),
+        (WORKING, 2),
+        (not_allowed, 3),
     ]
     for outcome, expected in steps:
         with committed():
             services.record_check(token, outcome)
         assert len(mail.outbox) == expected
-    first, second = mail.outbox
+    first, again, second = mail.outbox
+    assert again.subject == "Token works again: Clinics"
     assert first.subject == "Token refused by its server: Clinics"
     assert "does not know this token" in first.body
     assert "its user may not do this" in second.body
@@ -199,7 +202,7 @@ def test_request_does_not_wait_for_the_mail(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_words_are_those_of_the_state_that_a_check_found() -> None:
-    entry = AuditEntry(action=Action.TOKEN_CHECKED, details={"state": TokenState.REJECTED})
+    entry = AuditEntry(action=Action.TOKEN_CHECKED, details={"state": TokenState.REJECTED, "news": News.BROKEN})
     assert "refused" in str(notices.notice_of(entry).subject)
     with pytest.raises(KeyError):
         notices.notice_of(AuditEntry(action=Action.SIGNED_IN))

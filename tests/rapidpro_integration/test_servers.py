@@ -223,7 +223,9 @@ def test_refused_filtered_and_closed_look_the_same_for_a_server_that_is_not_on_t
     for failure in FAILURES:
         for path in ("workspace.json", "flows.json"):
             rapidpro(path, server=WANTED, error=failure)
+        token.checks.all().delete()  # the page shows those before it, too
         checked = owner_client.post(f"/tokens/{token.pk}/check/", follow=True)
+        assert token.checks.get().kind == "unreachable"
         answers = [owner_client.post("/tokens/add/", data), owner_client.get(f"/tokens/{token.pk}/flows/"), checked]
         pages.append([(answer.status_code, plain(answer.content.decode())) for answer in answers])
     assert pages[0][0][1].count("The server cannot be reached") == 1

@@ -62,17 +62,22 @@ class Outcome:
         )
 
 
-def migrated(database_url: str) -> Site:
+def migrated(database_url: str, pool: int = 20) -> Site:
     """Return the site on this database, made ready, without a limit to the tokens that one person may add."""
     # The tests' settings, because pages need no collected static files there; the database's are production's.
-    site = Site(database_url, RATE_LIMIT_TOKEN_ADD="1000000/m/user", DJANGO_SETTINGS_MODULE="tests.settings")
+    site = Site(
+        database_url,
+        RATE_LIMIT_TOKEN_ADD="1000000/m/user",
+        DJANGO_SETTINGS_MODULE="tests.settings",
+        DATABASE_POOL_SIZE=str(pool),
+    )
     output_of(site.start(KEY, "manage.py", "migrate", "--verbosity", "0"))
     return site
 
 
-def exercise(database_url: str, *, saves: int, processes: int = 4) -> Outcome:
+def exercise(database_url: str, *, saves: int, processes: int = 4, pool: int = 20) -> Outcome:
     """Save all at once and return what came of it. AssertionError if a process misbehaves."""
-    site = migrated(database_url)
+    site = migrated(database_url, pool)
     keys = output_of(site.start(KEY, *WORKER, "people"))
     with tempfile.TemporaryDirectory() as folder:
         go = Path(folder) / "go"

@@ -81,6 +81,7 @@ def test_strangers_answers(db: None, address: str, status: int) -> None:
 @pytest.mark.parametrize(
     "address",
     [
+        "/",
         "/tokens/",
         "/tokens/add/",
         "/tokens/{}/",
@@ -182,7 +183,6 @@ def test_crowded_door(owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
 def collected(settings: Settings, tmp_path: Path) -> Callable[[str], str]:
     """Collect the static files as production does; return the function that gives a file its address."""
     settings.STATIC_ROOT = str(tmp_path)
-    settings.SERVESTATIC_USE_FINDERS = False
     settings.STORAGES = settings.STORAGES | {
         "staticfiles": {"BACKEND": "servestatic.storage.CompressedManifestStaticFilesStorage"}
     }
@@ -295,7 +295,8 @@ async def test_request_that_cannot_be_read_has_the_headers_too(db: None) -> None
     assert_headers(headers)
 
 
-async def test_the_async_stack(owner: User) -> None:
+async def test_the_async_stack(owner: User, settings: Settings) -> None:
+    settings.SERVESTATIC_USE_FINDERS = True
     client = AsyncClient(headers={"Host": "console.example"})
     await client.aforce_login(owner)
     for address in ("/tokens/", "/no/such/page", "/accounts/profile/", "/static/css/site.css"):

@@ -1,4 +1,4 @@
-"""`manage.py serve`: the site and the sandbox beside each other on this computer, ended together."""
+"""`manage.py serve`: the site, the sandbox and a worker beside each other on this computer, ended together."""
 
 import ctypes
 import os
@@ -17,6 +17,8 @@ from django.conf import settings
 from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS
+
+from rapidpro_integration.health import work
 
 HOST = "127.0.0.1"
 _START_S = 30.0
@@ -52,9 +54,9 @@ class Stop(Exception):
 
 
 class Command(BaseCommand):
-    """Serve the site by the ASGI server of production, with the sandbox beside it; Ctrl-C ends both."""
+    """Serve the site by the ASGI server of production, with the sandbox and a worker beside it; Ctrl-C ends them."""
 
-    help = "Serve the site and the sandbox on this computer; Ctrl-C ends both."
+    help = "Serve the site, the sandbox and a worker on this computer; Ctrl-C ends them."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the two ports."""
@@ -63,7 +65,7 @@ class Command(BaseCommand):
         parser.add_argument("--check-ports", action="store_true", help="only say whether both ports are free")
 
     def handle(self, *args: Any, port: int, sandbox_port: int, check_ports: bool, **options: Any) -> None:
-        """Start both servers, wait until they answer, and watch them until one ends or somebody asks to stop."""
+        """Start all, wait until both servers answer, and watch them until one ends or somebody asks to stop."""
         refuse_port_in_use(port, "PORT")
         refuse_port_in_use(sandbox_port, "SANDBOX_PORT")
         if port == sandbox_port:
@@ -77,6 +79,11 @@ class Command(BaseCommand):
             "sandbox": [*manage, "rapidpro_sandbox", "--port", str(sandbox_port), "--quiet"],
             "site": [*web, *_QUIET, "--lifespan", "on", "--timeout-graceful-shutdown", str(_GRACE_S)],
         }
+        if work.is_kept_here():
+            commands["worker"] = [*manage, "db_worker", "--schedule", "--no-reload", "--verbosity", "0"]
+        else:
+            # The workers of another queue are not ours to start.
+            commands["scheduler"] = [*manage, "tokens", "watch"]
         environment = os.environ | {"SANDBOX_ORIGIN": f"http://{HOST}:{sandbox_port}"}
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)

@@ -1,17 +1,23 @@
-"""`manage.py tokens rotate | doctor | retire`: look after what is sealed, without showing any of it.
+"""`manage.py tokens rotate | doctor | retire | check | watch | thin`: look after what is sealed, and show none of it.
 
-Exit codes: 0 all is well; 1 rows or keys that need somebody, named above; 2 a wrong command line; 3 (rotate only)
-something still seals with an older key; 130 stopped by Ctrl-C.
+Exit codes: 0 all is well; 1 rows or keys that need somebody, named above, or tokens that do not work (check); 2 a wrong
+command line; 3 something still seals with an older key (rotate), or some checks could not be made (check); 130 stopped
+by Ctrl-C.
 """
 
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
+from asgiref.sync import async_to_sync
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
 
 from accounts.audit.context import acting_as
 from rapidpro_integration import canaries, rotation, stores, vault
+from rapidpro_integration.health import leases, rounds, thinning, watching
+from rapidpro_integration.models import Trigger
 from rapidpro_integration.progress import Progress
 
 
@@ -41,6 +47,18 @@ class Command(BaseCommand):
         add("doctor", self.doctor, "Open every row, count them by key and name those that do not open.")
         retire = add("retire", self.retire, "Note that a key is never to seal again; refused while a row needs it.")
         retire.add_argument("key_id", metavar="<key id>")
+        check = add("check", self.check_now, "Ask the tokens' servers now, no more than a few of one server at once.")
+        which = check.add_mutually_exclusive_group()
+        which.add_argument("--due", action="store_true", help="those whose time has come (the default)")
+        which.add_argument(
+            "--all", action="store_true", help="every token that may be checked, and whose workspace need not wait"
+        )
+        which.add_argument("--id", action="append", type=UUID, metavar="ID", help="this one; may be given again")
+        check.add_argument("--seconds", type=_positive, default=3600, metavar="N", help="begin no check after so long")
+        watch = add("watch", self.watch, "Hand out to the workers what is due, until told to stop.")
+        watch.add_argument("--once", action="store_true", help="look once and end, for cron")
+        watch.add_argument("--every", type=_positive, default=int(watching.EVERY_S), metavar="S", help="seconds (15)")
+        add("thin", self.thin, "Thin the history of checks by age, as the workers do every hour.")
 
     def handle(self, *args: Any, run: Callable[..., None], **options: Any) -> None:
         """Run the subcommand; what the vault refuses is one sentence."""
@@ -96,6 +114,56 @@ class Command(BaseCommand):
             f"The key {key_id!r} is retired. Take it out of the settings and restart; keep its copy as long as you"
             " keep a backup of the database from before."
         )
+
+    def check_now(self, *, all: bool, id: list[UUID] | None, seconds: int, **options: Any) -> None:  # noqa: A002  # the options' names
+        """Check the tokens, say how many work, and end with an error if one does not."""
+        now = timezone.now()
+        tokens = leases.askable(now) if all else leases.due(now)
+        if id:
+            tokens = leases.checkable().filter(pk__in=id)
+            if missing := set(id) - set(tokens.values_list("pk", flat=True)):
+                raise CommandError(
+                    f"No token that may be checked: {', '.join(sorted(map(str, missing)))}.", returncode=2
+                )
+        ids = list(tokens.values_list("pk", flat=True))
+        progress = Progress(self.stdout, len(ids))
+        trigger = Trigger.HAND if all or id else Trigger.DUE
+        only = leases.checkable().filter(pk__in=ids) if all or id else None
+        failed = ""
+        try:
+            with acting_as("manage.py tokens check"):
+                tally = async_to_sync(rounds.around)(
+                    "manage.py tokens check",
+                    seconds=seconds,
+                    trigger=trigger,
+                    only=only,
+                    on_done=progress,
+                    patient=only is not None,
+                )
+        except rounds.ChecksFailed as error:
+            tally, failed = error.tally, str(error)
+        except KeyboardInterrupt:
+            progress.end()
+            raise CommandError("Stopped. What had been checked is saved.", returncode=130) from None
+        progress.end()
+        self.stdout.write(f"{tally.checked:,} tokens were checked, {tally.working:,} work; {tally.put_off:,} put off.")
+        for state, count in sorted(tally.states.items()):
+            self.stdout.write(f"  {state.value}: {count:,}")
+        if failed:
+            raise CommandError(failed, returncode=3)
+        if tally.working < tally.checked:
+            raise CommandError(f"{tally.checked - tally.working:,} tokens do not work.")
+
+    def watch(self, *, once: bool, every: int, **options: Any) -> None:
+        """Hand out what is due, once or until a signal."""
+        if once:
+            self.stdout.write(f"Handed out: {', '.join(watching.tick()) or 'nothing'}.")
+            return
+        watching.watch(every)
+
+    def thin(self, **options: Any) -> None:
+        """Delete the checks that are not kept any more."""
+        self.stdout.write(f"{thinning.thin():,} checks were deleted.")
 
     def _name(self, rows: list[rotation.StuckRow], fact: str) -> None:
         """Print each row by its id and end with an error, if there are any."""

@@ -205,6 +205,7 @@ async def test_twenty_hanging_look_ups_end_in_time_and_keep_nobody_waiting() -> 
 
 
 async def test_names_that_have_answered_before_keep_their_share_when_strangers_hang() -> None:
+    threads = threading.active_count()  # of other tests
     with hanging() as look_ups:
         resolver = Resolver(private=True, look_ups=look_ups, timeout_s=0.2)
         await resolver.resolve("known.example")
@@ -212,7 +213,7 @@ async def test_names_that_have_answered_before_keep_their_share_when_strangers_h
         outcomes = await asyncio.gather(*hung, return_exceptions=True)
         kinds = [type(outcome) for outcome in outcomes]
         assert (kinds.count(LookUpTimedOut), kinds.count(TooManyLookUps)) == (24, 76)
-        assert threading.active_count() < 60
+        assert threading.active_count() - threads < 50
         with pytest.raises(TooManyLookUps):
             await resolver.resolve("new.example")
         assert await resolver.resolve("known.example")
