@@ -64,9 +64,9 @@ class Line:
 
 
 def line(days: Sequence[Day]) -> Line | None:
-    """Return the line of these days, from 0 to the slowest; None where no check found the token working."""
+    """Return the line of these days, from 0 to the slowest; None where fewer than two days would be on it."""
     known = [day.span.median_ms for day in days if day.span.median_ms is not None]
-    if not known:
+    if len(known) < 2:
         return None
     most = max(*known, 1)
     path, dots, joined = [], [], False

@@ -41,12 +41,21 @@ def test_page_shows_how_a_token_did_as_charts_and_as_a_table(owner_client: Clien
     text = page_of(owner_client, token)
     for words in ("Worked <strong>75 %</strong> of the time.", "3 checks,", "1 failure.", "The same as a table"):
         assert words in text
-    for mark in ('class="strip"', 'class="up"', 'class="down"', 'class="none"', 'role="img"', 'class="dots"'):
+    for mark in ('class="strip"', 'class="up"', 'class="down"', 'class="none"', 'role="img"'):
         assert mark in text
     assert "AB12CD34" in text
     assert "Old &lt;b&gt;name&lt;/b&gt;" in text
     assert "may not read the workspace" in text
     assert "style=" not in text
+
+
+def test_page_shows_how_fast_the_server_was_from_the_second_day_on(owner_client: Client, token: RapidProToken) -> None:
+    check(token, timezone.now() - timedelta(hours=26), duration_ms=1234)
+    assert 'class="dots"' not in page_of(owner_client, token)
+    check(token, timezone.now() - timedelta(hours=2), duration_ms=80)
+    text = page_of(owner_client, token)
+    assert 'class="dots"' in text
+    assert "from 80 to 1,234 ms" in text
 
 
 def test_page_costs_the_same_whatever_the_history(
@@ -177,4 +186,4 @@ def test_line_has_gaps_where_nothing_is_known() -> None:
     assert line.path == "M10 6.0L30 50.0M70 94.0"
     assert line.dots.count("h0") == 3
     assert (line.least_ms, line.most_ms) == (0, 100)
-    assert charts.line([day(0)]) is None
+    assert charts.line([day(0), day(1, durations_ms=[100])]) is None, "one dot is no chart; the table has the number"
