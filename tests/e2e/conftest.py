@@ -26,9 +26,9 @@ _FLAGS = [
 ]
 # What the log tells of pages that a test means to see: what staff may not do, and a server that broke.
 _EXPECTED = re.compile(
-    r"^.* WARNING django\.request Forbidden \(Permission denied\): (?:.*\n)+?"
+    r"^.* WARNING django\.request \[\w+\] Forbidden \(Permission denied\): (?:.*\n)+?"
     r"django\.core\.exceptions\.PermissionDenied\n"
-    r"|^.* ERROR django\.request Bad Gateway: /tokens/.*\n",
+    r"|^.* ERROR django\.request \[\w+\] Bad Gateway: /tokens/.*\n",
     re.MULTILINE,
 )
 # How a person may look at a page: name, width, height, colour scheme.

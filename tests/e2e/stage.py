@@ -24,7 +24,7 @@ from django.test import Client  # noqa: E402
 from accounts.models import User  # noqa: E402
 from rapidpro_integration import notices, services  # noqa: E402
 from rapidpro_integration.checking import acheck_secret  # noqa: E402
-from rapidpro_integration.models import ServerRequest  # noqa: E402
+from rapidpro_integration.models import BulkAction, ServerRequest  # noqa: E402
 from rapidpro_integration.sandbox.data import load  # noqa: E402
 from rapidpro_integration.sandbox.script import stable_uuid  # noqa: E402
 from rapidpro_integration.sandbox.tokens import TOKENS  # noqa: E402
@@ -89,6 +89,8 @@ def main() -> None:
     people, origin = make_people(), sys.argv[1]
     owner = people["owner"]
     names = make_tokens(owner, origin) | names_of_flows()
+    names |= {"server": origin, "workspace": str(owner.rapidpro_tokens.get(pk=names["national"]).workspace_uuid)}
+    action = BulkAction.objects.create(kind="check", staff=people["staff"], token_ids=[names["national"]])
     Group.objects.create(name="Helpers")
     for part in ("north", "south"):
         ServerRequest.objects.create(
@@ -99,6 +101,7 @@ def main() -> None:
         "token_id": names["national"],
         "flow_uuid": names["flow-busiest"],
         "user_id": owner.pk,
+        "action_id": action.pk,
         "kind": "csv",
         "key": EmailConfirmationHMAC(unproved).key,
         "uidb36": user_pk_to_url_str(owner),

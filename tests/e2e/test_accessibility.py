@@ -80,7 +80,8 @@ class Looks:
     def where(self, line: Line) -> str:
         """Return the address of a line, with the ids of the rows that it names."""
         own = {name: self.stage["names"].get(value) or UNKNOWN[name] for name, value in line.ids.items()}
-        return self.origin + address(line.route, self.stage["ids"] | own) + line.query
+        query = line.query.format_map(self.stage["names"])
+        return self.origin + address(line.route, self.stage["ids"] | own) + query
 
     def context(self, who: str, language: str = "en-GB") -> BrowserContext:
         """Return a context of the person: signed in, and with axe-core in each page."""
@@ -279,7 +280,7 @@ def test_what_is_no_page_is_none(looks: Looks) -> None:
     wrong = {"post": lambda answer: answer.status != 405, "door": lambda answer: answer.status != 302}
     wrong["file"] = lambda answer: answer.status == 200 and "text/html" in answer.headers["content-type"]
     for line in [line for line in LINES if line.who in NOT_PAGES]:
-        person = looks.page("staff" if line.route.startswith("admin/") else "owner")
+        person = looks.page("staff" if line.route.startswith(("admin/", "staff/")) else "owner")
         answer = person.request.get(looks.where(line), max_redirects=0)
         if wrong[line.who](answer):
             looks.faults.append(f"{line.name}: a {answer.status}, {answer.headers.get('content-type')}")
