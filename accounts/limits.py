@@ -18,14 +18,16 @@ type AsyncView = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 def limited(action: str) -> Callable[[AsyncView], AsyncView]:
     """Return a decorator for an async view whose posts are counted against `RATE_LIMITS[action]`; beyond it, a 429.
 
-    The counts lie in the cache, so that all workers share them.
+    Its Retry-After is the longest of the limit's times: then there is room again. The counts lie in the cache, so that
+    all workers share them.
     """
 
     def decorate(view: AsyncView) -> AsyncView:
         @wraps(view)
         async def counted(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if request.method == "POST" and not await _aconsume(request, action):
-                return views.too_many_requests(request)
+                rates = ratelimit.get_rates(app="rapidpro", action=action, config=settings.RATE_LIMITS)
+                return views.too_many_requests(request, retry_after_s=int(max(rate.duration for rate in rates)))
             return await view(request, *args, **kwargs)
 
         return counted

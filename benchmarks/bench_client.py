@@ -14,7 +14,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from benchmarks import certs, contenders, lists, report
+from benchmarks import certs, contenders, lists, report, sections
 from benchmarks.harness import ROOT, Figures, Upstream, capacity, machine
 
 SLOW_S = 6.0
@@ -147,7 +147,8 @@ def main() -> None:
     options, started = read_options(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
         run = measure(options, Path(folder))
-    options.output.write_text(report.render(run), "utf-8")
+    others = sections.sections(options.output.read_text("utf-8")) if options.output.exists() else ""
+    options.output.write_text(report.render(run) + others, "utf-8")
     print(f"{options.output}, after {time.monotonic() - started:.0f} s")
 
 

@@ -20,14 +20,12 @@ _OWNER, _ORIGIN, _ROW = 7, "https://rapidpro.example", UUID("6f0c8a52-7d0e-4d5c-
 
 def ours_page(body: bytes) -> list[Any]:
     """Return the typed flows of a page, as our client reads them."""
-    import httpx
-
     from rapidpro_integration.client.credentials import Credential
     from rapidpro_integration.client.decoding import read_page
     from rapidpro_integration.client.resources import FLOWS
     from rapidpro_integration.client.transport import Answer
 
-    answer = Answer(200, httpx.Headers({"Content-Type": "application/json"}), body, 0, httpx.URL(_ORIGIN))
+    answer = Answer(200, [(b"Content-Type", b"application/json")], body, 0, _ORIGIN)
     return read_page(answer, Credential("b" * 40), FLOWS.kind, FLOWS.position).rows
 
 

@@ -67,13 +67,13 @@ class Handler(ASGIHandler):
         return request, None
 
 
-def _header(scope: Any, name: bytes) -> str | None:
-    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
-
-
 def _plain(text: str, status: int, headers: dict[str, str]) -> HttpResponse:
     headers = headers | {"Content-Length": str(len(text))}
     return HttpResponse(text, status=status, content_type="text/plain; charset=utf-8", headers=headers)
+
+
+def _header(scope: Any, name: bytes) -> str | None:
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
 
 
 def _declared_length(scope: Any) -> int:

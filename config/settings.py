@@ -176,7 +176,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "account_login"
-LOGIN_REDIRECT_URL = "rapidpro:token-list"
+LOGIN_REDIRECT_URL = "home"
 SIGNUP_OPEN = env.bool("SIGNUP_OPEN", default=True)
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_FORMS = {"login": "accounts.forms.SignInForm"}
@@ -203,10 +203,12 @@ ACCOUNT_RATE_LIMITS = {
     "manage_email": "10/m/user",
     "reauthenticate": "10/m/user",
 }
-# Each check and each new token is a request to somebody's server.
+# Each check, each new token and each list is a request to somebody's server.
 RATE_LIMITS = {
     "token_check": env.str("RATE_LIMIT_TOKEN_CHECK", default="30/m/user,120/m/ip"),
     "token_add": env.str("RATE_LIMIT_TOKEN_ADD", default="20/m/user,60/m/ip"),
+    # A long list is a dozen requests, out of the hourly budget of a workspace.
+    "flows_refresh": env.str("RATE_LIMIT_FLOWS_REFRESH", default="20/m/user,60/m/ip"),
 }
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
@@ -392,6 +394,10 @@ if METRICS_KEY and len(METRICS_KEY) < 32:
 READY_NEEDS_WORKER = env.bool("READY_NEEDS_WORKER", default=False)
 # For how many seconds after SIGTERM requests are still taken, while /readyz says already that there should be no more.
 STOP_DELAY_S = env.float("STOP_DELAY_S", default=0.0)
+
+# Where faults are told, if anywhere; needs sentry-sdk.
+SENTRY_DSN = env.str("SENTRY_DSN", default="")
+SENTRY_ENVIRONMENT = env.str("SENTRY_ENVIRONMENT", default="production")
 
 # --- Logging ----------------------------------------------------------------------------------
 

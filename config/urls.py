@@ -8,12 +8,13 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.reauthentication import reauthentication_required
 from config import probes, views
+from rapidpro_integration.home_views import home
 
 admin.site.site_header = admin.site.site_title = _("Administration")
 admin.site.index_title = settings.SITE_NAME
 
 urlpatterns = [
-    path("", views.home, name="home"),
+    path("", views.front(home), name="home"),
     # Answered by a middleware, ahead of all others; here for the names, and for those who may not read.
     path("healthz", probes.livez, name="healthz"),
     path("livez", probes.livez, name="livez"),

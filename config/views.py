@@ -2,12 +2,13 @@
 
 import logging
 import sys
+from collections.abc import Callable, Coroutine
 from http import HTTPStatus
+from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.shortcuts import render, resolve_url
+from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.templatetags.static import static
@@ -20,14 +21,23 @@ from config.context_processors import site
 
 logger = logging.getLogger(__name__)
 
+_A_FEW_MINUTES_S = 300
 
-@login_not_required
-@require_safe
-async def home(request: HttpRequest) -> HttpResponseBase:
-    """Tell a stranger in one screen what this is; send a signed-in person to the tokens."""
-    if (await request.auser()).is_authenticated:
-        return HttpResponseRedirect(resolve_url(settings.LOGIN_REDIRECT_URL))
-    return TemplateResponse(request, "home.html")
+
+type View = Callable[[HttpRequest], Coroutine[Any, Any, HttpResponseBase]]
+
+
+def front(signed_in: View) -> View:
+    """Make the front page: a stranger reads in one screen what this is, others see what `signed_in` shows."""
+
+    @login_not_required
+    @require_safe
+    async def home(request: HttpRequest) -> HttpResponseBase:
+        if (await request.auser()).is_authenticated:
+            return await signed_in(request)
+        return TemplateResponse(request, "home.html")
+
+    return home
 
 
 @login_not_required
@@ -74,9 +84,13 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
     )
 
 
-def too_many_requests(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+def too_many_requests(
+    request: HttpRequest, exception: Exception | None = None, *, retry_after_s: int = _A_FEW_MINUTES_S
+) -> HttpResponse:
     """Say that this was tried too often, for a while."""
-    return _error_page(request, 429, _("That was tried too often"), _("Wait a few minutes, then try again."))
+    response = _error_page(request, 429, _("That was tried too often"), _("Wait a few minutes, then try again."))
+    response.headers["Retry-After"] = str(retry_after_s)
+    return response
 
 
 def too_busy(request: HttpRequest, retry_after_s: int) -> HttpResponse:

@@ -56,6 +56,7 @@ class RapidProIntegrationConfig(AppConfig):
         """
         from accounts.audit import words
         from accounts.audit.actions import Action
+        from config import sentry
         from rapidpro_integration import checks, receivers, servers, vault  # noqa: F401  # the checks register themselves
         from rapidpro_integration.client.origins import OriginError
         from rapidpro_integration.health import tasks, wording  # noqa: F401  # a worker finds the tasks by their paths
@@ -76,12 +77,13 @@ class RapidProIntegrationConfig(AppConfig):
         if problem:
             raise ImproperlyConfigured(problem)
         _take_tasks_out_of_the_admin()
+        sentry.start()
         post_migrate.connect(_seed_servers, sender=self)
         self._equip_client()
 
     def _equip_client(self) -> None:
         from config import lifespan
-        from rapidpro_integration import ready, waits
+        from rapidpro_integration import arrivals, ready, waits
         from rapidpro_integration.client import pools, transport
         from rapidpro_integration.observations import metrics, writing
         from rapidpro_integration.observations.recorder import recorder
@@ -91,6 +93,7 @@ class RapidProIntegrationConfig(AppConfig):
         # Registered first, so run last: the requests before it are counted too.
         lifespan.at_shutdown(writing.awrite)
         lifespan.at_shutdown(pools.aclose)
+        lifespan.at_shutdown(arrivals.aclose)  # before the connections that they use
         lifespan.every(settings.OBSERVATIONS_EVERY_S, writing.awrite)
         task_finished.connect(writing.write_between_tasks)
         atexit.register(writing.write_at_exit)

@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import chain, compress
+from functools import cache
+from itertools import chain, compress, filterfalse
 from typing import Any
 
 from rapidpro_integration.client.types import Flow
@@ -29,10 +30,12 @@ class FlowQuery:
     """What is wanted: "" and None are no wish. `sort` is a column, with a minus from the largest to the smallest.
 
     `rate` is in whole per cent, cut as the page shows it; windows are inclusive; `idle_since` wants flows that were
-    not modified after it and have no run under way.
+    not modified after it and have no run under way. With `labels_too` the words of `name` are looked for in the names
+    of a flow's labels as well.
     """
 
     name: str = ""
+    labels_too: bool = False
     label: str = ""
     type: str = ""
     archived: bool | None = None
@@ -46,7 +49,7 @@ class FlowQuery:
     @property
     def is_filtered(self) -> bool:
         """Whether it wants less than everything."""
-        return replace(self, sort=DEFAULT_SORT) != FlowQuery()
+        return replace(self, sort=DEFAULT_SORT, labels_too=False) != FlowQuery()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +75,43 @@ def fold(text: str) -> str:
     if text.isascii():
         return text.casefold()
     parts = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(part for part in parts if not unicodedata.combining(part)).casefold()
+    return "".join(filterfalse(unicodedata.combining, parts)).casefold()
 
 
 def per_cent(flow: Flow) -> int | None:
     """Return the completion rate in whole per cent, cut; None without runs."""
     rate = flow.runs.completion_rate
     return None if rate is None else int(rate * 100)
+
+
+def _texts(kept: KeptFlows) -> list[str]:
+    """Return what each row is found by where labels count too: its name and its labels, folded, a line each."""
+    texts: list[str] | None = kept.memo.get("texts")
+    if texts is None:
+        folded = cache(fold)  # the same labels stand in many rows
+        texts = kept.memo["texts"] = [
+            "\n".join((fold(flow.name), *(folded(label.name) for label in flow.labels))) for flow in kept.rows
+        ]
+    return texts
+
+
+def _have(texts: Iterable[str], words: Sequence[str]) -> Iterable[bool]:
+    return (all(word in text for word in words) for text in texts)
+
+
+def by_words(kept: KeptFlows, typed: str) -> list[Flow]:
+    """Return the flows that have every word in their name or labels, archived ones last, those found by name first.
+
+    Nothing else is worked out of the list, so that many lists can be asked at once.
+    """
+    words = fold(typed).split()
+    found = list(compress(kept.rows, _have(_texts(kept), words))) if words else []
+
+    def place(flow: Flow) -> tuple[bool, bool, str]:
+        name = fold(flow.name)
+        return flow.archived, not all(word in name for word in words), name
+
+    return sorted(found, key=place)
 
 
 class _Index:
@@ -121,11 +154,11 @@ class _Index:
         }
         return values[column]
 
-    def passing(self, query: FlowQuery) -> dict[str, set[int]]:
-        """Return the numbers of the rows that pass each filter which wants something."""
+    def passing(self, query: FlowQuery, texts: Sequence[str]) -> dict[str, set[int]]:
+        """Return the numbers of the rows that pass each filter which wants something; `texts` stand for the names."""
         wanted: dict[str, Iterable[bool]] = {}
         if words := fold(query.name).split():
-            wanted["name"] = (all(word in name for word in words) for name in self.names)
+            wanted["name"] = _have(texts, words)
         if query.label:
             wanted["label"] = (query.label in labels for labels in self.labels)
         if query.type:
@@ -158,7 +191,7 @@ def search(kept: KeptFlows, query: FlowQuery) -> Found:
     index = kept.memo.get("index")
     if index is None:
         index = kept.memo["index"] = _Index(kept.rows)
-    passing = index.passing(query)
+    passing = index.passing(query, _texts(kept) if query.labels_too else index.names)
 
     def left(without: str = "") -> Iterable[int]:
         sets = sorted((numbers for name, numbers in passing.items() if name != without), key=len)

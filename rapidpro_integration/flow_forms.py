@@ -52,6 +52,7 @@ class FlowFilterForm(forms.Form):
     q = forms.CharField(
         label=gettext_lazy("Name"), required=False, max_length=200, widget=forms.TextInput({"type": "search"})
     )
+    labels_too = forms.BooleanField(label=gettext_lazy("Search labels too"), required=False)
     label = forms.CharField(required=False, max_length=500, strip=False)
     type = forms.CharField(required=False, max_length=100)
     archived = forms.ChoiceField(required=False, choices=[(value, value) for value in ("", *_ARCHIVED)])
@@ -100,6 +101,7 @@ class FlowFilterForm(forms.Form):
         idle = cleaned["idle"]
         return FlowQuery(
             name=cleaned["q"],
+            labels_too=cleaned["labels_too"],
             label=cleaned["label"],
             type=cleaned["type"],
             archived=_ARCHIVED.get(cleaned["archived"]),

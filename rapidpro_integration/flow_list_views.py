@@ -16,13 +16,14 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.audit.actions import Action
 from accounts.audit.services import arecord
+from accounts.limits import limited
 from accounts.selectors import person
 from rapidpro_integration import selectors, services
 from rapidpro_integration.client.errors import AbstractRequestException
 from rapidpro_integration.exports import FORMATS, file_response
 from rapidpro_integration.flow_filters import DEFAULT_SORT, Counts, search
 from rapidpro_integration.flow_forms import TITLES, FlowFilterForm
-from rapidpro_integration.flow_lists import alisting
+from rapidpro_integration.flow_lists import Listing, alisting, aprogress, astop
 from rapidpro_integration.flow_numbers import changes_of, numbers_of
 from rapidpro_integration.flow_views import _aproblem
 from rapidpro_integration.models import RapidProToken
@@ -64,7 +65,10 @@ def _headings(sort: str) -> list[Heading]:
 
 @require_safe
 async def flow_list(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
-    """Show the flows of one of the person's workspaces: filtered, sorted, 250 a page. Bad filters ask no server."""
+    """Show the flows of one of the person's workspaces: filtered, sorted, 250 a page. Bad filters ask no server.
+
+    Of a list that is still on its way it shows what came, and how far it is.
+    """
     token = await selectors.aget_token_or_404(person(request).pk, token_id)
     form = FlowFilterForm(request.GET)
     context: dict[str, object] = {
@@ -72,7 +76,7 @@ async def flow_list(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
         "token": token,
         "form": form,
         "more": [form[name] for name in _MORE],
-        "more_open": any(request.GET.get(name) for name in (*_MORE, "no_runs")),
+        "more_open": any(request.GET.get(name) for name in (*_MORE, "labels_too", "no_runs")),
         "swapped": _SWAPPED,
         "formats": {kind: kind.upper() for kind in FORMATS},
     }
@@ -81,15 +85,14 @@ async def flow_list(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
         return TemplateResponse(request, "rapidpro_integration/flow_list.html", context)
     query = form.query()
     try:
-        listing = await alisting(token)
+        listing = await alisting(token, whole=False)
     except AbstractRequestException as error:
         return await _awhole_page(request, error, token)
     since = await services.anote_look(token)
     found = await asyncio.to_thread(search, listing.flows, query)
-    context |= {
-        "changes": changes_of(listing.flows.rows, since) if since else None,
-        "flows": listing.flows,
-        "problem": PROBLEMS[listing.problem] if listing.problem else None,
+    context |= _facts(listing) | {
+        # Of a part nobody knows what is new.
+        "changes": changes_of(listing.flows.rows, since) if since and listing.progress is None else None,
         "found": found,
         "options": form.options(found.counts),
         "headings": _headings(query.sort),
@@ -98,6 +101,17 @@ async def flow_list(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
         "filtered": query.is_filtered,
     }
     return TemplateResponse(request, "rapidpro_integration/flow_list.html", context)
+
+
+def _facts(listing: Listing) -> dict[str, object]:
+    return {
+        "flows": listing.flows,
+        "problem": PROBLEMS[listing.problem] if listing.problem else None,
+        "reference": listing.reference,
+        "progress": listing.progress,
+        "is_part": listing.progress is not None and not listing.flows.is_whole,
+        "is_stopped": listing.is_stopped,
+    }
 
 
 async def _awhole_page(request: HttpRequest, error: AbstractRequestException, token: RapidProToken) -> HttpResponseBase:
@@ -109,16 +123,35 @@ async def _awhole_page(request: HttpRequest, error: AbstractRequestException, to
 
 
 @require_POST
+@limited("flows_refresh")
 async def flow_refresh(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
-    """Ask the server for the list now, and go back to the page with the same filters."""
+    """Ask the server for the list now, and go back to the page with the same filters, which shows how far it is."""
     token = await selectors.aget_token_or_404(person(request).pk, token_id)
     try:
-        listing = await alisting(token, anew=True, go_on="go_on" in request.POST)
+        listing = await alisting(token, anew=True, go_on="go_on" in request.POST, whole=False)
     except AbstractRequestException as error:
         return await _aproblem(request, error, token)
-    if listing.problem is None:
+    if listing.problem is None and listing.progress is None:
         whole = _("The list is up to date.") if listing.flows.is_whole else _("The list has grown.")
         messages.success(request, whole)
+    return _back(request, token)
+
+
+@require_safe
+async def flow_progress(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
+    """Send the part of the list's page that says how far the list is; when it is there, that part fetches it."""
+    token = await selectors.aget_token_or_404(person(request).pk, token_id)
+    if request.headers.get("HX-Request") != "true":
+        return _back(request, token)
+    context = {"token": token, "progress": await aprogress(token), "swapped": _SWAPPED}
+    return TemplateResponse(request, "rapidpro_integration/flow_progress.html", context)
+
+
+@require_POST
+async def flow_stop(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
+    """Stop reading the list, keep what came, and go back to the page with the same filters."""
+    token = await selectors.aget_token_or_404(person(request).pk, token_id)
+    await astop(token)
     return _back(request, token)
 
 
@@ -137,10 +170,9 @@ async def flow_numbers(request: HttpRequest, token_id: UUID) -> HttpResponseBase
     query = form.query()
     found = await asyncio.to_thread(search, listing.flows, query)
     context: dict[str, object] = {
+        **_facts(listing),
         "section": "tokens",
         "token": token,
-        "flows": listing.flows,
-        "problem": PROBLEMS[listing.problem] if listing.problem else None,
         "found": found,
         "filtered": query.is_filtered,
         "numbers": await asyncio.to_thread(numbers_of, found.flows),

@@ -1,7 +1,6 @@
 """The page of one flow."""
 
 import json
-from contextlib import suppress
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponseBase
@@ -11,22 +10,18 @@ from django.views.decorators.http import require_safe
 from accounts.selectors import person
 from rapidpro_integration import selectors, services
 from rapidpro_integration.checking import as_told, outcome_of
-from rapidpro_integration.client.errors import AbstractRequestException, Kind
+from rapidpro_integration.client.errors import AbstractRequestException
 from rapidpro_integration.interface import RapidProInterface
-from rapidpro_integration.models import RapidProToken, Trigger
+from rapidpro_integration.models import RapidProToken
 from rapidpro_integration.openings import Purpose, anote_opening
 from rapidpro_integration.problems import problem_response
-from rapidpro_integration.services import TokenChangedMeanwhile
 
 
 async def _aproblem(request: HttpRequest, error: AbstractRequestException, token: RapidProToken) -> HttpResponseBase:
     """Show the error; a refused token is also the newest truth about that token, so it is kept."""
     error = as_told(error, token.access)
     outcome = outcome_of(error)
-    if error.kind in {Kind.REJECTED, Kind.NOT_ALLOWED}:
-        # Replaced or disabled since this request read it: then the refusal says nothing about what is there now.
-        with suppress(TokenChangedMeanwhile):
-            await services.arecord_check(token, outcome, Trigger.USE)
+    await services.arecord_refusal(token, outcome)
     return problem_response(request, error, token, outcome.reference)
 
 

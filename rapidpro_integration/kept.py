@@ -2,7 +2,7 @@
 
 A list is found by the token as it is saved now: another sealed text, owner or server is another key, so a list dies
 with the token that it was read with. In the cache stand, under a digest, a stamp (which list is the newest) and, where
-the cache is shared between processes, the list itself, compressed and sealed. Source: docs/adr/0011-kept-lists.md.
+the cache is shared between processes, the list itself and its summary, sealed. Source: docs/adr/0011-kept-lists.md.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from asgiref.sync import sync_to_async
@@ -28,6 +29,7 @@ from config.cache import FallbackRedisCache
 from rapidpro_integration import blobs
 from rapidpro_integration.client.types import Flow, Rows
 from rapidpro_integration.client.types.base import StoppedBecause
+from rapidpro_integration.summaries import Summary
 from rapidpro_integration.vault import SealedRow
 
 logger = logging.getLogger(__name__)
@@ -76,15 +78,24 @@ class KeptFlows:
         """Whether it is young enough to be shown without asking the server."""
         return timezone.now() - self.fetched_at < timedelta(seconds=settings.FLOWS_FRESH_S)
 
+    @property
+    def summary(self) -> Summary:
+        """Its numbers, worked out once."""
+        found: Summary | None = self.memo.get("summary")
+        if found is None:
+            found = self.memo["summary"] = Summary.of(self.rows, self.fetched_at, is_whole=self.is_whole)
+        return found
+
 
 def made_of(flows: Rows[Flow], cursor: str = "") -> KeptFlows:
     """Return a list to keep; `cursor` is where the rest of it begins."""
     # A row that moved between two pages came too early or too late.
-    rows = sorted(_light(flows), key=lambda flow: flow.created_on or _OLDEST, reverse=True)
+    rows = sorted(light(flows), key=lambda flow: flow.created_on or _OLDEST, reverse=True)
     return KeptFlows(tuple(rows), flows.unreadable_count, flows.stopped_because, flows.fetched_at, cursor)
 
 
-def _light(flows: Iterable[Flow]) -> tuple[Flow, ...]:
+def light(flows: Iterable[Flow]) -> tuple[Flow, ...]:
+    """Return the flows without their results, which the list does not show."""
     # A row's results are a view into the whole answer: with them the answer would stay in memory too.
     return tuple(msgspec.structs.replace(flow, results_json=_NO_RESULTS) for flow in flows)
 
@@ -148,9 +159,37 @@ def get(row: SealedRow) -> KeptFlows | None:
     body = _body_of(plain)
     if body is None:
         return None
-    kept = KeptFlows(_light(body.rows), body.unreadable_count, body.stopped_because, body.fetched_at, body.cursor)
+    kept = KeptFlows(light(body.rows), body.unreadable_count, body.stopped_because, body.fetched_at, body.cursor)
     _local.put(key, stamp, kept)
     return kept
+
+
+def summaries(rows: Iterable[SealedRow]) -> dict[UUID, Summary]:
+    """Return the numbers of the newest list of each of these tokens that has one, by the row's id.
+
+    Asks the cache once for all of them, and decodes no list that has a summary beside it.
+    """
+    keys = {row.pk: (row, key_of(row)) for row in rows}
+    values = cache.get_many([f"{key}:{part}" for _, key in keys.values() for part in ("stamp", "summary")])
+    found = {}
+    for pk, (row, key) in keys.items():
+        stamp = values.get(f"{key}:stamp")
+        if isinstance(stamp, str) and (summary := _summary(row, key, stamp, values.get(f"{key}:summary"))):
+            found[pk] = summary
+    return found
+
+
+def _summary(row: SealedRow, key: str, stamp: str, blob: object) -> Summary | None:
+    if here := _local.get(key, stamp):
+        return here.summary
+    plain = blobs.opened(blob, row, f"{stamp} summary") if isinstance(blob, bytes) else None
+    if plain is not None:
+        try:
+            return msgspec.json.decode(plain, type=Summary)
+        except msgspec.MsgspecError as error:
+            logger.info("A summary of another version is not read: %s", type(error).__name__)
+    kept = get(row)  # kept by a version of this program that wrote no such summary
+    return kept.summary if kept else None
 
 
 def _body_of(plain: bytes) -> _Body | None:
@@ -170,6 +209,8 @@ def put(row: SealedRow, kept: KeptFlows) -> None:
         blob = blobs.seal(zlib.compress(msgspec.json.encode(body), 1), row, stamp)
         if len(blob) <= MAX_SEALED_BYTES:
             cache.set(f"{key}:list", blob, settings.FLOWS_KEPT_S)
+        summary = blobs.seal(msgspec.json.encode(kept.summary), row, f"{stamp} summary")
+        cache.set(f"{key}:summary", summary, settings.FLOWS_KEPT_S)
     _local.put(key, stamp, kept)
     cache.set(f"{key}:stamp", stamp, settings.FLOWS_KEPT_S)
 
@@ -177,7 +218,8 @@ def put(row: SealedRow, kept: KeptFlows) -> None:
 def _forget(keys: list[str]) -> None:
     for key in keys:
         _local.drop(key)
-        cache.delete_many([f"{key}:stamp", f"{key}:list", f"{key}:problem"])
+        names = ("stamp", "list", "summary", "problem", "progress", "looked", "stopped")
+        cache.delete_many([f"{key}:{name}" for name in names])
 
 
 def drop(row: SealedRow) -> None:

@@ -9,7 +9,7 @@ from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Value, When
 from django.http import Http404
 
 from rapidpro_integration import servers
-from rapidpro_integration.models import RapidProToken, Server, ServerRequest
+from rapidpro_integration.models import RapidProToken, Server, ServerRequest, TokenState
 from rapidpro_integration.servers import Access, OpenServer, Reach
 
 # An origin that anybody may name, given that it is canonical: https, no port, a name that does not end in a number.
@@ -72,6 +72,19 @@ async def aget_token_or_404(owner_id: int, token_id: UUID) -> RapidProToken:
     if token is None:
         raise Http404
     return token
+
+
+def find_token(token_id: UUID) -> RapidProToken | None:
+    """Return anybody's token with its `owner`, for commands that an operator of the site runs; no page may ask this."""
+    tokens = with_access(RapidProToken.objects.select_related("owner")).fetch_mode(models.FETCH_RAISE)
+    return tokens.filter(pk=token_id).first()
+
+
+async def ais_usable(token: RapidProToken) -> bool:
+    """Return whether the row still holds the token that was read, and it may still be sent to its server."""
+    rows = tokens_of(token.owner_id).filter(pk=token.pk, sealed=token.sealed, server=token.server)
+    row = await rows.afirst()
+    return row is not None and row.shown_state not in {TokenState.DISABLED, TokenState.LOCKED}
 
 
 def reach_of(person_id: int) -> Reach:

@@ -1,6 +1,7 @@
 """Writes: each is one sync transaction, wrapped once for the async views (`aadd_token` is `add_token`)."""
 
 import uuid
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from rapidpro_integration import canaries, kept, notices, servers, vault
 from rapidpro_integration.checking import CheckOutcome
 from rapidpro_integration.health import recording, rotating
 from rapidpro_integration.models import RapidProToken, TokenState, Trigger
+from rapidpro_integration.states import REFUSED
 from rapidpro_integration.vault import Secret
 
 # How fine "last used" is kept: a page opened ten times in a minute is one write.
@@ -164,7 +166,19 @@ def record_check(
         released: dict[str, Any] = {"leased_until": None, "leased_by": ""} if lease else {}
         _update_unchanged(token, outcome.fields() | judgement.fields | released)
         recording.write_check(token, outcome, trigger, drift=judgement.drift)
+        if judgement.drift and "workspace" in judgement.drift:
+            kept.drop_on_commit(token)  # another workspace's flows
         recording.record_and_tell(token, outcome, trigger, judgement, state_before=row.state)
+
+
+def record_refusal(token: RapidProToken, outcome: CheckOutcome) -> None:
+    """Save a refusal that was met while the token was used: it is the newest truth about that token.
+
+    Not if the row was replaced or disabled since it was read: then the refusal says nothing about what is there now.
+    """
+    if outcome.state in REFUSED:
+        with suppress(TokenChangedMeanwhile):
+            record_check(token, outcome, Trigger.USE)
 
 
 def record_use(token: RapidProToken) -> None:
@@ -172,6 +186,15 @@ def record_use(token: RapidProToken) -> None:
     now = timezone.now()
     if token.last_used_on is None or now - token.last_used_on > _USED_EVERY:
         RapidProToken.objects.filter(pk=token.pk).update(last_used_on=now)
+
+
+def keep_flows(token: RapidProToken, flows: kept.KeptFlows) -> None:
+    """Keep a list that has just come, and save that the token was used."""
+    record_use(token)
+    kept.put(token, flows)
+    # Replaced, deleted or disabled while the server answered: what drops a list then has come too early for this one.
+    if not holds_still(token):
+        kept.drop(token)
 
 
 def note_look(token: RapidProToken) -> datetime | None:
@@ -238,6 +261,8 @@ aadd_token = sync_to_async(add_token)
 arecord_not_saved = sync_to_async(record_not_saved)
 areplace_token = sync_to_async(replace_token)
 arecord_check = sync_to_async(record_check)
+arecord_refusal = sync_to_async(record_refusal)
+akeep_flows = sync_to_async(keep_flows)
 arecord_use = sync_to_async(record_use)
 anote_look = sync_to_async(note_look)
 aholds_still = sync_to_async(holds_still)

@@ -2,7 +2,15 @@
 
 from django.urls import path
 
-from rapidpro_integration import flow_list_views, flow_views, health_views, picture_views, server_views, token_views
+from rapidpro_integration import (
+    flow_list_views,
+    flow_views,
+    health_views,
+    home_views,
+    picture_views,
+    server_views,
+    token_views,
+)
 
 app_name = "rapidpro"
 
@@ -21,6 +29,9 @@ urlpatterns = [
     path("<uuid:token_id>/delete/", token_views.token_delete, name="token-delete"),
     path("<uuid:token_id>/flows/", flow_list_views.flow_list, name="flow-list"),
     path("<uuid:token_id>/flows/refresh/", flow_list_views.flow_refresh, name="flow-refresh"),
+    path("<uuid:token_id>/flows/fetch/", home_views.flow_fetch, name="flow-fetch"),
+    path("<uuid:token_id>/flows/progress/", flow_list_views.flow_progress, name="flow-progress"),
+    path("<uuid:token_id>/flows/stop/", flow_list_views.flow_stop, name="flow-stop"),
     path("<uuid:token_id>/flows/numbers/", flow_list_views.flow_numbers, name="flow-numbers"),
     path("<uuid:token_id>/flows/export/<slug:kind>/", flow_list_views.flow_export, name="flow-export"),
     path(f"{_FLOW}/", flow_views.flow_detail, name="flow-detail"),

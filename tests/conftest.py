@@ -16,7 +16,7 @@ import pytest
 import respx
 import stamina
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 from django.core.cache import cache
 from django.core.management.commands.flush import Command as Flush
 from django.db import connection
@@ -25,7 +25,8 @@ from django.utils import timezone, translation
 
 from accounts.audit import triggers
 from accounts.models import User
-from rapidpro_integration import canaries, notices, openings, selectors, vault
+from config import asides
+from rapidpro_integration import canaries, flow_lists, notices, openings, selectors, vault
 from rapidpro_integration.client import pools, retries, transport
 from rapidpro_integration.models import RapidProToken, TokenState
 from rapidpro_integration.observations import writing
@@ -126,9 +127,26 @@ def _openings_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _patience_for_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for whole lists: how much of one comes within the usual time depends on the machine."""
+    monkeypatch.setattr(flow_lists, "PATIENCE_S", 30)
+    monkeypatch.setattr(flow_lists, "FIRST_S", 30)
+
+
+@pytest.fixture(autouse=True)
 def _notices_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Send mails in the test's own thread: the other one would look into another test's database."""
     monkeypatch.setattr(notices, "_later", lambda call: call())
+
+
+@pytest.fixture(autouse=True)
+def _asides_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask in the request's own thread: another one would not see what the test has not committed."""
+
+    async def ask[T](self: asides.Aside[T]) -> T:
+        return await sync_to_async(self._call)()
+
+    monkeypatch.setattr(asides.Aside, "ask", ask)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ os.environ.update(
     SIGNUP_OPEN="true",
     LOG_FILE="",
     LOG_FORMAT="text",
+    SENTRY_DSN="",
 )
 os.environ.setdefault("DATABASE_URL", "sqlite://:memory:")
 os.environ.setdefault("CACHE_URL", "locmemcache://tests")

@@ -5,6 +5,7 @@ most multicast global, and the address inside an embedding form is what counts t
 Source: the IANA special-purpose registries for IPv4 and IPv6; docs/adr/0009-exit.md.
 """
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 type Address = IPv4Address | IPv6Address
@@ -35,6 +36,7 @@ _NEVER = _networks(
 _GLOBAL_V6 = IPv6Network("2000::/3")
 
 
+@lru_cache(maxsize=1024)  # asked of a server that is an IP literal before each request
 def is_allowed(text: str, *, private: bool = False) -> bool:
     """Return whether a connection to the address may be made: it is globally routable, or private and permitted.
 

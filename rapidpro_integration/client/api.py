@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import cached_property
 from uuid import UUID
 
 import httpx
@@ -79,7 +80,7 @@ class RapidProAPI:
         The API's root is not asked: it says 200 to anybody. Raises AbstractRequestException if there is no answer.
         Source: ../shared/rapidpro-api.md, section 1.
         """
-        return _raw(await self.connect().workspace())
+        return _Response(await self.connect().workspace())
 
     async def get_flows(
         self, uuid: str | UUID = "", before_date: DateLike = "", after_date: DateLike = "", *, cursor: str = ""
@@ -93,7 +94,7 @@ class RapidProAPI:
         before, after = dates.window(before_date, after_date, dates.zone("UTC"))
         wanted = str(dates.require_uuid(uuid)) if uuid != "" else ""
         params = given({"uuid": wanted, "before": before, "after": after, "cursor": cursor})
-        return _raw(await self.connect().get(FLOWS.path, params))
+        return _Response(await self.connect().get(FLOWS.path, params))
 
     def connect(self, budget: Budget | None = None) -> "Connection":
         """Return a connection whose calls share one budget.
@@ -128,9 +129,8 @@ class Connection:
         """Return the answer to a GET, whatever its status."""
         return await self._transport.get(path, params)
 
-    async def page[T: Struct](self, resource: Resource[T], params: Params) -> Decoded[T]:
-        """Return a page of a list. Raises AbstractRequestException."""
-        answer = await self._transport.get(resource.path, params)
+    def read[T: Struct](self, resource: Resource[T], answer: Answer) -> Decoded[T]:
+        """Return the page of a list that an answer holds. Raises AbstractRequestException."""
         return read_page(answer, self.credential, resource.kind, resource.position)
 
     async def workspace(self) -> Answer:
@@ -141,10 +141,34 @@ class Connection:
         return answer
 
 
-def _raw(answer: Answer) -> httpx.Response:
-    kept = [(name, value) for name, value in answer.headers.raw if name.lower() not in _TRANSFER_HEADERS]
-    # A request without the headers that went out: those hold the token.
-    request = httpx.Request("GET", answer.url)
-    response = httpx.Response(answer.status_code, headers=kept, content=answer.content, request=request)
-    response.elapsed = timedelta(milliseconds=answer.duration_ms)
-    return response
+class _Response(httpx.Response):
+    """A response whose body is there, and whose headers and request are made when somebody looks at them.
+
+    Most never do, and making the two costs as much as half the request.
+    """
+
+    def __init__(self, answer: Answer) -> None:
+        # What httpx's own would come to; a test compares the two.
+        self.status_code = answer.status_code
+        self._raw_headers, self._address = answer.raw_headers, answer.address
+        self._content = answer.content
+        self.next_request = None
+        self.extensions = {}
+        self.history = []
+        self.default_encoding = "utf-8"
+        self.stream = httpx.ByteStream(answer.content)
+        self.is_closed = self.is_stream_consumed = True
+        self._num_bytes_downloaded = 0
+        self.elapsed = timedelta(milliseconds=answer.duration_ms)
+
+    @cached_property
+    def headers(self) -> httpx.Headers:  # type: ignore[override]  # it can be set too
+        """The lines of the head, but for those that were true of the compressed stream."""
+        kept = [(name, value) for name, value in self._raw_headers if name.lower() not in _TRANSFER_HEADERS]
+        length = [(b"Content-Length", str(len(self._content)).encode())] if self._content else []
+        return httpx.Headers(kept + length)
+
+    @cached_property
+    def _request(self) -> httpx.Request:  # type: ignore[override]  # it can be set too
+        # What `request` gives. Without the headers that went out: those hold the token.
+        return httpx.Request("GET", self._address)

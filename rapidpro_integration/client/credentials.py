@@ -18,7 +18,7 @@ class Credential:
     the text, for control characters, blanks inside, or anything outside ASCII: no header can carry those.
     """
 
-    __slots__ = ("__value",)
+    __slots__ = ("__mark", "__value")
 
     def __init__(self, token: str) -> None:
         if not isinstance(token, str):
@@ -27,6 +27,7 @@ class Credential:
         if not stripped.isascii() or not stripped.isprintable() or " " in stripped:
             raise ValueError("A RapidPro token has no blanks, control characters or letters outside ASCII.")
         self.__value = stripped
+        self.__mark = blake2b(stripped.encode(), digest_size=12, key=_SALT).hexdigest()
 
     def __bool__(self) -> bool:
         return bool(self.__value)
@@ -37,7 +38,7 @@ class Credential:
 
     def mark(self) -> str:
         """Return what tells this token from others in this process, and nothing of it to anybody."""
-        return blake2b(self.__value.encode(), digest_size=12, key=_SALT).hexdigest()
+        return self.__mark
 
     def shows_in(self, text: str) -> bool:
         """Say whether `text` holds the token or a telling piece of it, in either case and whatever stands between."""

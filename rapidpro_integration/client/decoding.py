@@ -5,6 +5,7 @@ row by row (lenient). Numbers that no column or later JSON could hold (NaN, infi
 Source: docs/adr/0006-decoding.md, with figures.
 """
 
+import re
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
@@ -20,6 +21,7 @@ from rapidpro_integration.client.texts import loads
 from rapidpro_integration.client.transport import Answer
 
 _MAX_CURSOR = 1024
+_NEXT_FIRST = re.compile(rb'\s*\{\s*"next"\s*:\s*(?:"([^"\\]*)"|null)\s*,')
 
 
 class Decoded[T](NamedTuple):
@@ -47,6 +49,20 @@ def read_page[T: Struct](
     read = [struct_of(kind, row) for row in rows_of(payload)]
     rows = [row for row in read if row is not None]
     return Decoded(rows, len(read) - len(rows), _following(payload.get("next"), position))
+
+
+def following_of(answer: Answer, position: tuple[str, ...]) -> dict[str, str] | None:
+    """Return the query of the next page ({}: none) before the page is read, so that it can be asked for meanwhile.
+
+    None where the answer does not begin with it in plain words. `read_page` has the last word.
+    """
+    found = _NEXT_FIRST.match(answer.content) if 200 <= answer.status_code < 300 else None
+    if found is None:
+        return None
+    try:
+        return _following(found[1].decode("ascii") if found[1] is not None else None, position)
+    except (UnicodeDecodeError, MalformedException):
+        return None
 
 
 def rows_of(payload: Any) -> list[Any]:
@@ -80,6 +96,8 @@ def read_json(answer: Answer, credential: Credential) -> Any:
 
 
 def _raise_for(answer: Answer, credential: Credential) -> None:
+    if 200 <= answer.status_code < 300:
+        return
     error = error_for_response(answer.status_code, answer.headers, answer.content, credential=credential)
     if error is not None:
         raise error

@@ -1,14 +1,17 @@
 """A whole list, page after page: each row once, and nothing lost."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Hashable
 from typing import Any, Protocol
 
 from msgspec import Struct
 
-from rapidpro_integration.client.decoding import Decoded
+from rapidpro_integration.client.decoding import Decoded, following_of
 from rapidpro_integration.client.resources import Resource
-from rapidpro_integration.client.transport import MAX_BODY_BYTES, Params
+from rapidpro_integration.client.transport import MAX_BODY_BYTES, Answer, Params
 from rapidpro_integration.client.types import Page, StoppedBecause
+
+type Position = tuple[tuple[str, str], ...]
 
 #: Rows of a full page; no server lets a client choose.
 PAGE_ROWS = 250
@@ -17,14 +20,17 @@ MAX_PAGES = 100
 
 
 class Asker(Protocol):
-    """What gets one page: a Connection."""
+    """What gets pages and reads them: a Connection."""
 
     @property
     def bytes_left(self) -> int:
         """The bytes that the operation may still take."""
 
-    async def page[T: Struct](self, resource: Resource[T], params: Params) -> Decoded[T]:
-        """Return a page of a list."""
+    async def get(self, path: str, params: Params) -> Answer:
+        """Return the answer to a GET."""
+
+    def read[T: Struct](self, resource: Resource[T], answer: Answer) -> Decoded[T]:
+        """Return the page of a list that an answer holds."""
 
 
 class Known[T]:
@@ -47,22 +53,49 @@ class Known[T]:
 
 
 async def aiter_pages[T: Struct](
-    asker: Asker, resource: Resource[T], params: Params, max_pages: int = MAX_PAGES
+    asker: Asker, resource: Resource[T], params: Params, max_pages: int = MAX_PAGES, *, ahead: bool = False
 ) -> AsyncGenerator[Page[T]]:
     """Iterate over the pages in the server's order. An empty page with a `next` does not end the list.
 
     Stops, and says so on its last page, at a position that was there before, at `max_pages`, and when the operation
-    has taken as many bytes as it may. Raises AbstractRequestException.
+    has taken as many bytes as it may. With `ahead` a page is asked for while the one before it is being read: for who
+    takes them all, since a request is in vain otherwise. Raises AbstractRequestException.
     """
-    known, positions, position = Known[T](), set[tuple[tuple[str, str], ...]](), dict[str, str]()
-    for number in range(1, max_pages + 1):
-        rows, unreadable_count, position = await asker.page(resource, {**params, **position})
-        key = tuple(sorted(position.items()))
-        stopped = _stopped(position, key in positions, number == max_pages, asker.bytes_left)
-        yield Page(number, known.new(rows), unreadable_count, stopped, position)
-        if stopped or not position:
-            return
-        positions.add(key)
+    known, positions, position = Known[T](), set[Position](), dict[str, str]()
+    asked: asyncio.Task[Answer] | None = None
+
+    def stopped_at(following: dict[str, str]) -> StoppedBecause:
+        return _stopped(following, _key(following) in positions, number == max_pages, asker.bytes_left)
+
+    try:
+        for number in range(1, max_pages + 1):
+            answer = await (asked or asker.get(resource.path, {**params, **position}))
+            asked = None
+            expected = following_of(answer, resource.position) if ahead else None
+            if expected and not stopped_at(expected):
+                asked = asyncio.create_task(asker.get(resource.path, {**params, **expected}))
+                await asyncio.sleep(0)  # it is on its way now
+            rows, unreadable_count, position = asker.read(resource, answer)
+            if asked is not None and position != expected:
+                await _leave(asked)
+                asked = None
+            stopped = stopped_at(position)
+            yield Page(number, known.new(rows), unreadable_count, stopped, position)
+            if stopped or not position:
+                return
+            positions.add(_key(position))
+    finally:
+        if asked is not None:
+            await _leave(asked)
+
+
+async def _leave(task: asyncio.Task[Answer]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _key(position: dict[str, str]) -> Position:
+    return tuple(sorted(position.items()))
 
 
 def _stopped(position: dict[str, str], seen: bool, last: bool, bytes_left: int) -> StoppedBecause:

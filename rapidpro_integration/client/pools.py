@@ -15,7 +15,7 @@ import httpx
 
 from rapidpro_integration.client.flights import Flights
 from rapidpro_integration.client.permits import Permits
-from rapidpro_integration.client.wire import AiohttpWire
+from rapidpro_integration.client.wire import AiohttpWire, HttpxWire, Wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +29,19 @@ class Server:
 type WireFactory = Callable[[Server], httpx.AsyncBaseTransport]
 
 
-def _real_wire(server: Server) -> httpx.AsyncBaseTransport:
-    return AiohttpWire(server.origin, private=server.private)
-
-
-_factory: WireFactory = _real_wire
+_factory: WireFactory | None = None
 
 
 def use_wire(factory: WireFactory | None) -> None:
     """Make the wires of loops to come with `factory`, for tests that answer in a server's place; None: real ones."""
     global _factory  # one seam for the process
-    _factory = factory or _real_wire
+    _factory = factory
+
+
+def _made(server: Server) -> Wire:
+    if _factory is not None:
+        return HttpxWire(_factory(server))
+    return AiohttpWire(server.origin, private=server.private)
 
 
 class LoopState:
@@ -49,14 +51,14 @@ class LoopState:
         self.permits = Permits()
         self.flights = Flights()
         # By permission too: a permission that is withdrawn does not live on in open connections.
-        self._wires: dict[Server, httpx.AsyncBaseTransport] = {}
+        self._wires: dict[Server, Wire] = {}
         self._lifetime: AsyncGenerator[None] | None = None
 
-    def wire(self, server: Server) -> httpx.AsyncBaseTransport:
+    def wire(self, server: Server) -> Wire:
         """Return the connections to a server."""
         wire = self._wires.get(server)
         if wire is None:
-            wire = self._wires[server] = _factory(server)
+            wire = self._wires[server] = _made(server)
         return wire
 
     async def start(self) -> None:

@@ -38,6 +38,11 @@ class Resource[T: Struct]:
         return self.window == "modified_on"
 
     @property
+    def order_is_later(self) -> bool:
+        """Whether a row's place in the order is never before that in its window: a message is sent once it is made."""
+        return self.order == "sent_on"
+
+    @property
     def ties_are_lost(self) -> bool:
         """Whether windows tear rows of one moment apart for good: a server sorts them by an id that it does not tell.
 

@@ -11,7 +11,7 @@ import ssl
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from urllib.parse import urlencode
 
 import aiohttp
 import httpx
@@ -26,6 +26,7 @@ from rapidpro_integration.client.permits import Limits
 from rapidpro_integration.client.pools import Server, here
 from rapidpro_integration.client.quota import Quota, scope_of
 from rapidpro_integration.client.resolving import AddressRefused, LookUpTimedOut, TooManyLookUps
+from rapidpro_integration.client.wire import Opened, RawHeaders, Wire
 
 logger = logging.getLogger("rapidpro_integration.client")
 # A script that configures no logging gets the exception, and not a line on stderr besides.
@@ -49,9 +50,7 @@ observer: observing.Observer = observing.unobserved
 
 type Params = Mapping[str, str | list[str]]
 
-# As bytes: httpx has nothing left to do then.
-_HEADERS = ((b"Accept", b"application/json"), (b"Accept-Encoding", b"gzip"), (b"User-Agent", USER_AGENT.encode()))
-_EXTENSIONS = {"timeout": {"connect": CONNECT_S, "read": READ_S}}
+_HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": USER_AGENT}
 _WIRE_ERRORS = (
     httpx.HTTPError,
     httpx.InvalidURL,
@@ -83,15 +82,20 @@ class Caller:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
-    """A whole answer: its status, its headers, and its decoded body."""
+    """A whole answer: its status, the lines of its head, its decoded body, and the address that was asked."""
 
     status_code: int
-    headers: httpx.Headers
+    raw_headers: RawHeaders
     content: bytes
     duration_ms: int
-    url: httpx.URL
+    address: str
+
+    @property
+    def headers(self) -> httpx.Headers:
+        """The head. Made when it is asked for, since next to nobody does."""
+        return httpx.Headers(list(self.raw_headers))
 
 
 class Transport:
@@ -112,15 +116,15 @@ class Transport:
         read.
         """
         retry_budget.add_request()
-        url = _url(self._origin + path, params)
+        address = _address(self._origin + path, params)
         with self.budget:
             try:
-                return await self._attempt(path, url)
+                return await self._attempt(path, address)
             except _Failure as failure:
                 last = failure
             if last.is_fleeting:
                 try:
-                    return await self._again(path, url, last)
+                    return await self._again(path, address, last)
                 except _Failure as failure:
                     # One that was only held back says less than the failure before it.
                     last = last if failure.error.kind in {Kind.PAUSED, Kind.BUSY} else failure
@@ -128,7 +132,7 @@ class Transport:
             return last.answer
         raise last.error
 
-    async def _again(self, path: str, url: httpx.URL, failure: "_Failure") -> Answer:
+    async def _again(self, path: str, address: str, failure: "_Failure") -> Answer:
         """Try again, as stamina says; the first try was made without it, since most succeed. Raises _Failure."""
         tries = 0
 
@@ -137,7 +141,7 @@ class Transport:
             tries += 1
             if tries == 1:
                 raise failure
-            return await self._attempt(path, url)
+            return await self._attempt(path, address)
 
         def whether_again(caught: Exception) -> bool | float:
             # stamina asks after the last try too, which must not cost the budget one.
@@ -157,7 +161,7 @@ class Transport:
             return False
         return nap_s or True
 
-    async def _attempt(self, path: str, url: httpx.URL) -> Answer:
+    async def _attempt(self, path: str, address: str) -> Answer:
         """Return an answer that needs no other try. Raises _Failure."""
         if (wait_s := await quota.await_s(self._quota_key(path), shared=bool(self._caller.workspace))) > 0:
             raise _Failure(errors.RateLimitedException(status_code=429, retry_after_s=math.ceil(wait_s)))
@@ -165,7 +169,7 @@ class Transport:
         held_back: AbstractRequestException | None = None
         try:
             async with state.permits.take(self._caller.tenant, self._origin, self._limits, self.budget.seconds_left):
-                answer = await self._guarded(state.wire(self._server), path, url)
+                answer = await self._guarded(state.wire(self._server), path, address)
         except (errors.BusyException, errors.PausedException) as caught:
             held_back = caught
         if held_back is not None:
@@ -181,12 +185,12 @@ class Transport:
     def _quota_key(self, path: str) -> str:
         return f"{self._origin} {self._caller.workspace or self._credential.mark()} {scope_of(path)}"
 
-    async def _guarded(self, wire: httpx.AsyncBaseTransport, path: str, url: httpx.URL) -> Answer:
+    async def _guarded(self, wire: Wire, path: str, address: str) -> Answer:
         """Ask, and tell the breaker what came of it. Raises PausedException, _Failure."""
         ticket = breaker.enter(self._origin, self._caller.tenant, self._credential.mark())
         verdict = Verdict.NOTHING
         try:
-            answer = await self._timed(wire, path, url)
+            answer = await self._timed(wire, path, address)
             verdict = Verdict.FAILED if answer.status_code >= 500 else Verdict.ALIVE
         except _Failure as failure:
             verdict = failure.verdict
@@ -195,14 +199,14 @@ class Transport:
             breaker.leave(ticket, verdict)
         return answer
 
-    async def _timed(self, wire: httpx.AsyncBaseTransport, path: str, url: httpx.URL) -> Answer:
+    async def _timed(self, wire: Wire, path: str, address: str) -> Answer:
         started, progress = time.monotonic(), _Progress()
         failure: _Failure | None = None
         hurried = False
         allowed_s = min(REQUEST_DEADLINE_S, self.budget.seconds_left)
         try:
             async with asyncio.timeout(allowed_s) as limit:
-                answer, body = await self._exchange(wire, url, progress)
+                answer, body = await self._exchange(wire, address, progress)
         except _WIRE_ERRORS as caught:
             failure = _failure_of(caught, progress.status)
             if limit.expired() and allowed_s < CONNECT_S:
@@ -213,10 +217,10 @@ class Transport:
             raise
         duration_ms = round((time.monotonic() - started) * 1000)
         if failure is None:
-            self._learn(answer.headers)
-            self._observe(observing.outcome_of(answer.status_code, body), answer.status_code, duration_ms)
-            logger.info("GET %s status=%d duration_ms=%d", path, answer.status_code, duration_ms)
-            return Answer(answer.status_code, answer.headers, body, duration_ms, url)
+            self._learn(answer.header("x-temba-workspace"))
+            self._observe(observing.outcome_of(answer.status, body), answer.status, duration_ms)
+            logger.info("GET %s status=%d duration_ms=%d", path, answer.status, duration_ms)
+            return Answer(answer.status, answer.raw_headers, body, duration_ms, address)
         error = failure.error
         if error.kind is not Kind.BUSY:  # then nothing went out
             self._observe(observing.ABANDONED if hurried else error.kind, progress.status, duration_ms)
@@ -233,17 +237,14 @@ class Transport:
     def _observe(self, outcome: str, status: int | None, duration_ms: int) -> None:
         observer(self._origin, self._caller.workspace, self._caller.name, outcome, status, duration_ms)
 
-    def _learn(self, headers: httpx.Headers) -> None:
-        workspace = headers.get("x-temba-workspace", "")
+    def _learn(self, workspace: str) -> None:
         if workspace != self._caller.workspace and len(workspace) == 36 and workspace.isascii():
             self._caller.workspace = workspace
 
-    async def _exchange(
-        self, wire: httpx.AsyncBaseTransport, url: httpx.URL, progress: "_Progress"
-    ) -> tuple[httpx.Response, bytes]:
-        request = httpx.Request("GET", url, headers=self._headers(), extensions=_EXTENSIONS)
-        answer = await wire.handle_async_request(request)
-        progress.status = answer.status_code
+    async def _exchange(self, wire: Wire, address: str, progress: "_Progress") -> tuple[Opened, bytes]:
+        headers = _HEADERS | {"Authorization": self._credential.authorization()}
+        answer = await wire.open(address, headers, CONNECT_S, READ_S)
+        progress.status = answer.status
         try:
             body = await self._body(answer)
         finally:
@@ -251,15 +252,12 @@ class Transport:
         self.budget.bytes_left -= len(body)
         return answer, body
 
-    def _headers(self) -> list[tuple[bytes, bytes]]:
-        return [*_HEADERS, (b"Authorization", self._credential.authorization().encode("ascii"))]
-
-    async def _body(self, answer: httpx.Response) -> bytes:
+    async def _body(self, answer: Opened) -> bytes:
         """Return the decoded body; of an answer that is no success, nothing if it cannot be read whole."""
         try:
             return await bodies.read(answer, min(MAX_BODY_BYTES, self.budget.bytes_left))
         except bodies.BodyError:
-            if answer.is_success:
+            if 200 <= answer.status < 300:
                 raise
             return b""
 
@@ -288,13 +286,8 @@ class _Failure(Exception):
         self.error, self.answer, self.is_fleeting, self.verdict = error, answer, is_fleeting, verdict
 
 
-def _url(address: str, params: Params) -> httpx.URL:
-    return httpx.URL(address, params=params) if params else _plain_url(address)
-
-
-@lru_cache(maxsize=1024)
-def _plain_url(address: str) -> httpx.URL:
-    return httpx.URL(address)
+def _address(address: str, params: Params) -> str:
+    return f"{address}?{urlencode(params, doseq=True)}" if params else address
 
 
 def _failure_of(caught: Exception, status: int | None) -> _Failure:

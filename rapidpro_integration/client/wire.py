@@ -1,4 +1,4 @@
-"""The wire: an httpx transport over aiohttp's connections. Chosen by measurement: docs/adr/0005-wire.md.
+"""The wire: GETs over aiohttp's connections. Chosen by measurement: docs/adr/0005-wire.md.
 
 Nothing comes from the environment (proxies, netrc), no cookie is kept, no redirect followed, no body decoded.
 Exceptions are aiohttp's own, which tell apart what httpx-aiohttp 0.2.0 reports as one.
@@ -7,9 +7,10 @@ Exceptions are aiohttp's own, which tell apart what httpx-aiohttp 0.2.0 reports 
 import asyncio
 import secrets
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
+from typing import Protocol
 
 import aiohttp
 import httpx
@@ -29,6 +30,43 @@ _READ_BUFFER_BYTES = 256 * 1024
 # A server that speaks first on every new connection is taken as it is.
 _MAX_UNCLEAN = 3
 _SALT = secrets.token_bytes(16)
+
+
+type RawHeaders = Sequence[tuple[bytes, bytes]]
+
+
+class Opened(Protocol):
+    """An answer whose head is there, and whose body is still to come."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+
+    @property
+    def raw_headers(self) -> RawHeaders:
+        """The lines of the head, as they came."""
+
+    def header(self, name: str) -> str:
+        """Return what all lines of that name say, as one list; "" where there is none."""
+
+    async def chunk(self) -> bytes:
+        """Return the next bytes of the body, as they were sent; none at its end."""
+
+    async def aclose(self) -> None:
+        """Give the connection back, or close it where the body was not read to its end."""
+
+
+class Wire(Protocol):
+    """What carries GETs to one origin."""
+
+    async def open(self, address: str, headers: Mapping[str, str], connect_s: float, read_s: float) -> Opened:
+        """Return the answer as soon as its head is there.
+
+        Raises aiohttp.ClientError, httpx.HTTPError, OSError, TimeoutError.
+        """
+
+    async def aclose(self) -> None:
+        """Close all connections."""
 
 
 @lru_cache(maxsize=1)
@@ -82,7 +120,7 @@ class _Connector(aiohttp.TCPConnector):
         return connection
 
 
-class AiohttpWire(httpx.AsyncBaseTransport):
+class AiohttpWire:
     """Connections of one event loop to one origin, kept open for KEEP_ALIVE_S, each for one token.
 
     How many there are is for permits to say. Its name is resolved once a connection, and every address must be one that
@@ -105,20 +143,15 @@ class AiohttpWire(httpx.AsyncBaseTransport):
             read_bufsize=_READ_BUFFER_BYTES,
         )
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def open(self, address: str, headers: Mapping[str, str], connect_s: float, read_s: float) -> Opened:
         """Return the answer as soon as its head is there. Raises aiohttp.ClientError, OSError, TimeoutError."""
         if self._literal:
             # aiohttp asks no resolver about these.
             require_allowed(self._literal, private=self._private)
-        limits = request.extensions["timeout"]
         answer = await self._session.request(
-            request.method,
-            _url(str(request.url)),
-            headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw],
-            allow_redirects=False,
-            timeout=_timeout(limits["connect"], limits["read"]),
+            "GET", _url(address), headers=headers, allow_redirects=False, timeout=_timeout(connect_s, read_s)
         )
-        return httpx.Response(answer.status, headers=answer.raw_headers, stream=_Body(answer))
+        return _Opened(answer)
 
     async def aclose(self) -> None:
         """Close all connections: kept ones with a goodbye, which aiohttp leaves out of TLS, within GOODBYE_S."""
@@ -131,21 +164,61 @@ class AiohttpWire(httpx.AsyncBaseTransport):
         await self._session.close()
 
 
-class _Body(httpx.AsyncByteStream):
+class _Opened:
+    __slots__ = ("_answer", "chunk", "raw_headers", "status")
+
     def __init__(self, answer: aiohttp.ClientResponse) -> None:
         self._answer = answer
+        self.status = answer.status
+        self.raw_headers = answer.raw_headers
+        self.chunk = answer.content.readany
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        content = self._answer.content
-        while chunk := await content.readany():
-            yield chunk
+    def header(self, name: str) -> str:
+        return ", ".join(self._answer.headers.getall(name, ()))
 
     async def aclose(self) -> None:
-        """Give the connection back, or close it where the body was not read to its end."""
         if self._answer.content.at_eof():
             self._answer.release()
         else:
             self._answer.close()
+
+
+class HttpxWire:
+    """A wire over any httpx transport: for tests that answer in a server's place."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    async def open(self, address: str, headers: Mapping[str, str], connect_s: float, read_s: float) -> Opened:
+        """Return the answer. Raises httpx.HTTPError, and whatever else a test has the transport raise."""
+        limits = {"timeout": {"connect": connect_s, "read": read_s}}
+        request = httpx.Request("GET", address, headers=headers, extensions=limits)
+        return _OpenedHttpx(await self._transport.handle_async_request(request))
+
+    async def aclose(self) -> None:
+        """Close the transport."""
+        await self._transport.aclose()
+
+
+class _OpenedHttpx:
+    def __init__(self, answer: httpx.Response) -> None:
+        assert isinstance(answer.stream, httpx.AsyncByteStream)  # noqa: S101  # narrows the type: none is sync
+        self._answer = answer
+        self._chunks: AsyncIterator[bytes] = aiter(answer.stream)
+        self.status = answer.status_code
+        self.raw_headers = answer.headers.raw
+
+    def header(self, name: str) -> str:
+        return str(self._answer.headers.get(name, ""))
+
+    async def chunk(self) -> bytes:
+        # A chunk without bytes is not the end.
+        while (found := await anext(self._chunks, None)) == b"":
+            pass
+        return found or b""
+
+    async def aclose(self) -> None:
+        await self._answer.aclose()
 
 
 @lru_cache(maxsize=1024)

@@ -27,10 +27,11 @@ def begun_anew(token: RapidProToken) -> dict[str, Any]:
     return {"secret_saved_on": now, "rotate_on": until, "rotate_told_on": None}
 
 
-def set_age(token: RapidProToken, days: int | None, *, by_staff: bool = False) -> None:
+def set_age(token: RapidProToken, days: int | None, *, by_staff: bool = False) -> bool:
     """Set the age after which the owner is asked for a new token, the owner's wish or staff's; None takes it away.
 
-    The shorter of the two counts. Raises ValueError for an age out of MIN_DAYS to MAX_DAYS.
+    The shorter of the two counts. Returns whether that changed anything.
+    Raises ValueError for an age out of MIN_DAYS to MAX_DAYS.
     """
     if days is not None and not MIN_DAYS <= days <= MAX_DAYS:
         raise ValueError("A token's age is from 1 to 3650 days.")
@@ -38,12 +39,13 @@ def set_age(token: RapidProToken, days: int | None, *, by_staff: bool = False) -
     with transaction.atomic():
         row = RapidProToken.objects.select_for_update().filter(pk=token.pk).first()
         if row is None or getattr(row, column) == days:
-            return
+            return False
         setattr(row, column, days)
         until = rotate_on(row.secret_saved_on, row.rotate_by_days, row.staff_rotate_by_days)
         fields: dict[str, Any] = {column: days, "rotate_on": until, "rotate_told_on": None}
         RapidProToken.objects.filter(pk=row.pk).update(**fields, changed_on=timezone.now())
         record(Action.TOKEN_AGE_SET, token=token, details={"days": days, "by_staff": by_staff})
+    return True
 
 
 aset_age = sync_to_async(set_age)

@@ -12,18 +12,25 @@ from rapidpro_integration.models import TokenCheck
 KEEP_ALL = timedelta(days=7)
 KEEP_HOURLY = timedelta(days=30)
 KEEP_DAILY = timedelta(days=400)
+_LATELY = timedelta(days=2)
 _BATCH = 5_000
 
 
-def thin(now: datetime | None = None) -> int:
+def thin(now: datetime | None = None, *, whole: bool = True) -> int:
     """Delete the checks that are not kept any more; return how many went.
 
-    Changes behind a token are kept as long as anything is. Safe to run twice, and in small transactions.
+    Changes behind a token are kept as long as anything is. Without `whole` only the two days are looked at that have
+    grown old enough last, which is all there is to do where this runs every hour. Safe to run twice, and in small
+    transactions.
     """
     now = now or timezone.now()
     gone = _delete(TokenCheck.objects.filter(started_on__lt=now - KEEP_DAILY))
-    gone += _keep_last(TruncHour("started_on"), now - KEEP_HOURLY, now - KEEP_ALL)
-    return gone + _keep_last(TruncDay("started_on"), now - KEEP_DAILY, now - KEEP_HOURLY)
+    for span, youngest, oldest in (
+        (TruncHour("started_on"), KEEP_ALL, KEEP_HOURLY),
+        (TruncDay("started_on"), KEEP_HOURLY, KEEP_DAILY),
+    ):
+        gone += _keep_last(span, now - (oldest if whole else youngest + _LATELY), now - youngest)
+    return gone
 
 
 def _keep_last(span: Any, first: datetime, last: datetime) -> int:

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('rapidpro_integration', '0004_flows_seen'),
+        ('rapidpro_integration', '0005_health'),
     ]
 
     operations = [

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import reduce
 
 from django.apps import apps
-from django.db.models import Count
+from django.db.models import Count, Model
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -24,7 +24,7 @@ from rapidpro_integration.observations.histogram import BOUNDS_MS
 from rapidpro_integration.observations.recorder import ServerCounts, recorder
 
 OTHER = "other"
-_TASKS = ("django_tasks_db", "DBTaskResult")
+_TASKS = "django_tasks_db"
 
 
 def label_of(server: str) -> str:
@@ -82,16 +82,22 @@ def from_database() -> Sequence[Metric]:
     counts = dict(RapidProToken.objects.order_by().values_list("state").annotate(Count("pk")))
     for state in sorted(TokenState.values):
         tokens.add_metric([state], counts.get(state, 0))
-    if not apps.is_installed(_TASKS[0]):
+    if not apps.is_installed(_TASKS):
         return [tokens]
     tasks = GaugeMetricFamily(
         "console_tasks", "Background tasks that are not done, by queue and status.", labels=["queue", "status"]
     )
     # Those that are done are kept for a while, and are the most by far.
-    rows = apps.get_model(*_TASKS)._default_manager.exclude(status="SUCCESSFUL").order_by()
+    rows = _task_results()._default_manager.exclude(status="SUCCESSFUL").order_by()
     for queue, status, count in rows.values_list("queue_name", "status").annotate(Count("pk")):
         tasks.add_metric([queue, status.lower()], count)
     return [tokens, tasks]
+
+
+def _task_results() -> type[Model]:
+    # By name: the app's label is not its module's, and it need not be there.
+    (found,) = [model for model in apps.get_models() if model.__name__ == "DBTaskResult"]
+    return found
 
 
 def connect() -> None:

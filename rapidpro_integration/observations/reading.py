@@ -1,6 +1,6 @@
 """What the staff's pages and the metrics ask of the hourly rows. For staff alone: the rows know no owner.
 
-`start` and `end` are rounded outwards to whole hours of UTC. Each call is one query.
+`start` and `end` are rounded outwards to whole hours of UTC. Each call is one query, but for `workspace_budgets`.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,18 @@ from typing import Any, Literal
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
-from django.db.models import Manager, Max, Model, QuerySet, Sum
+from django.db.models import (
+    Case,
+    ExpressionWrapper,
+    F,
+    FloatField,
+    Manager,
+    Max,
+    Model,
+    QuerySet,
+    Sum,
+    When,
+)
 from django.db.models.functions import TruncDay
 
 from rapidpro_integration.observations.histogram import percentile_ms
@@ -119,10 +130,12 @@ def last_successes() -> dict[str, datetime]:
     return dict(rows.values_list("server").annotate(Max("last_success_on")))
 
 
-def workspace_budgets(now: datetime | None = None, *, server: str = "") -> list[WorkspaceBudget]:
-    """Return the budgets that were drawn on in the last 60 minutes, the most used first.
+def workspace_budgets(
+    now: datetime | None = None, *, server: str = "", limit: int | None = 500
+) -> list[WorkspaceBudget]:
+    """Return the budgets drawn on in the last 60 minutes, the most used first, at most `limit` (None: all).
 
-    RapidPro's hour slides: of the hour before this one the share counts that still lies within 60 minutes.
+    RapidPro's hour slides: of the hour before this one the share counts that still lies within 60 minutes. Two queries.
     """
     now = now or datetime.now(UTC)
     hour = _floor(now)
@@ -130,20 +143,23 @@ def workspace_budgets(now: datetime | None = None, *, server: str = "") -> list[
     rows = WorkspaceHour.objects.filter(hour__gte=hour - timedelta(hours=1), hour__lte=hour)
     if server:
         rows = rows.filter(server=server)
-    used: dict[tuple[str, UUID], list[float]] = {}
+
+    def drawn(name: str) -> Sum:
+        weighted = ExpressionWrapper(F(name) * share, output_field=FloatField())
+        return Sum(Case(When(hour=hour, then=F(name)), default=weighted, output_field=FloatField()))
+
+    sums = rows.order_by().values_list("server", "workspace_uuid").annotate(used=drawn("requests"))
+    found = list(sums.annotate(limited=drawn("rate_limited")).order_by("-used", "server", "workspace_uuid")[:limit])
+    if limit is not None:
+        rows = rows.filter(workspace_uuid__in=[row[1] for row in found])
     tokens: dict[tuple[str, UUID], dict[UUID, float]] = {}
-    for row in rows.values_list("server", "workspace_uuid", "token", "hour", "requests", "rate_limited"):
-        key, weight = (row[0], row[1]), 1.0 if row[3] == hour else share
-        sums = used.setdefault(key, [0.0, 0.0])
-        sums[0] += weight * row[4]
-        sums[1] += weight * row[5]
-        drawn = tokens.setdefault(key, {})
-        drawn[row[2]] = drawn.get(row[2], 0.0) + weight * row[4]
-    found = [
-        WorkspaceBudget(*key, round(sums[0]), round(sums[1]), _heaviest_first(tokens[key]))
-        for key, sums in used.items()
+    by_token = rows.order_by().values_list("server", "workspace_uuid", "token").annotate(used=drawn("requests"))
+    for origin, workspace, token, used in by_token:
+        tokens.setdefault((origin, workspace), {})[token] = used
+    return [
+        WorkspaceBudget(origin, workspace, round(used), round(limited), _heaviest_first(tokens[origin, workspace]))
+        for origin, workspace, used, limited in found
     ]
-    return sorted(found, key=lambda budget: (-budget.used, budget.server, budget.workspace_uuid))
 
 
 def workspace_series(start: datetime, end: datetime, *, server: str, workspace_uuid: UUID) -> list[WorkspacePoint]:

@@ -80,8 +80,9 @@ def test_one_address_cannot_try_many_accounts(client: Client, owner: User) -> No
 
 
 def test_sign_up_is_limited_for_an_address(client: Client, db: None) -> None:
-    statuses = [client.post("/accounts/signup/", SIGN_UP | {"email": "no"}).status_code for _ in range(11)]
-    assert statuses == [200] * 10 + [429]
+    answers = [client.post("/accounts/signup/", SIGN_UP | {"email": "no"}) for _ in range(11)]
+    assert [answer.status_code for answer in answers] == [200] * 10 + [429]
+    assert answers[-1].headers["Retry-After"] == "300"
 
 
 def test_reset_is_limited_for_an_address_that_it_is_asked_for(owner: User) -> None:

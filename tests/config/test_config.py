@@ -26,8 +26,10 @@ def test_front_page_tells_a_stranger_what_this_is(client: Client, db: None) -> N
     assert "/accounts/login/" in page
 
 
-def test_front_page_sends_a_signed_in_person_to_the_tokens(owner_client: Client) -> None:
-    assert owner_client.get("/").headers["Location"] == "/tokens/"
+def test_front_page_shows_a_signed_in_person_their_workspaces(owner_client: Client) -> None:
+    page = owner_client.get("/").content.decode()
+    assert "Add your first token" in page
+    assert "Your RapidPro workspaces" not in page
 
 
 def test_health_check_asks_nothing_of_the_database(client: Client) -> None:

@@ -62,3 +62,33 @@ async def test_closers_run_once_each_the_latest_first_and_one_that_fails_stops_n
 
 def test_connections_to_rapidpro_are_among_what_is_closed() -> None:
     assert pools.aclose in lifespan._closers
+
+
+async def test_jobs_are_done_again_and_again_until_the_end_whatever_one_of_them_meets(
+    closers: list[lifespan.Closer], caplog: pytest.LogCaptureFixture
+) -> None:
+    done, enough = list[int](), asyncio.Event()
+
+    async def job() -> None:
+        done.append(1)
+        if len(done) == 3:
+            enough.set()
+        raise OSError("gone")
+
+    lifespan.every(0.0, job)
+    heard, started = asyncio.Queue[Mapping[str, Any]](), list[str]()
+
+    async def send(message: Mapping[str, Any]) -> None:
+        started.append(message["type"])
+
+    heard.put_nowait({"type": "lifespan.startup"})
+    living = asyncio.create_task(lifespan.Lifespan(ASGIHandler())({"type": "lifespan"}, heard.get, send))
+    async with asyncio.timeout(5):
+        await enough.wait()
+    heard.put_nowait({"type": "lifespan.shutdown"})
+    await living
+    assert started[-1] == "lifespan.shutdown.complete"
+    count = len(done)
+    await asyncio.sleep(0.01)
+    assert len(done) == count
+    assert {record.message for record in caplog.records} == {"Something that is done now and then failed."}

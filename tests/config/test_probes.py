@@ -35,6 +35,11 @@ from tests.databases import RealDatabase
 from tests.served import free_port, wait_for
 
 
+@pytest.fixture(autouse=True)
+def _asides_at_once() -> None:
+    """Ask in other threads, as the site does."""
+
+
 @pytest.fixture
 def parts(monkeypatch: pytest.MonkeyPatch) -> Readiness:
     """Return what /readyz asks in this test: nothing yet."""

@@ -32,6 +32,7 @@ def test_owner_reads_how_a_token_did_and_says_how_old_it_may_grow(page: Page, ba
 
 def test_weekly_mail_is_switched_below_the_list(page: Page, base_url: str) -> None:
     sign_in(page, base_url, OWNER)
+    page.goto(f"{base_url}/tokens/")
     page.get_by_role("button", name="Mail me each week how all did").click()
     expect(page.get_by_text("You will get a mail each week.")).to_be_visible()
     page.get_by_role("button", name="Stop the weekly mail").click()

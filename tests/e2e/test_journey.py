@@ -26,8 +26,8 @@ def test_stranger_reads_what_this_is_and_signs_in(page: Page, base_url: str) -> 
     page.get_by_label(re.compile("e-mail|email|username|login", re.IGNORECASE)).first.fill(OWNER)
     page.get_by_label("Password").first.fill("sandbox-only")
     page.get_by_role("main").get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("heading", name="Tokens")).to_be_visible()
-    screenshot(page, "tokens")
+    expect(page.get_by_role("heading", name="Workspaces")).to_be_visible()
+    screenshot(page, "workspaces")
 
 
 def test_token_is_refused_then_saved_then_undone(page: Page, base_url: str) -> None:
@@ -175,7 +175,7 @@ def test_right_to_left(page: Page, base_url: str) -> None:
 def test_admin_manages_tokens_without_seeing_one(page: Page, base_url: str) -> None:
     sign_in(page, base_url, STAFF)
     page.goto(f"{base_url}/admin/rapidpro_integration/rapidprotoken/")
-    expect(page.get_by_text("5 RapidPro tokens")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"\d+ RapidPro tokens"))).to_be_visible()
     for token in TOKENS.values():
         assert token.secret not in page.content()
     screenshot(page, "admin-tokens")
@@ -217,7 +217,7 @@ def test_staff_read_the_whole_log_and_cannot_change_it(page: Page, base_url: str
 def test_nothing_is_wider_than_the_screen(page: Page, base_url: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     sign_in(page, base_url, OWNER)
-    addresses = ["/tokens/", "/tokens/add/", "/accounts/profile/", "/accounts/log/"]
+    addresses = ["/", "/?q=school", "/tokens/", "/tokens/add/", "/accounts/profile/", "/accounts/log/"]
     page.goto(f"{base_url}/tokens/")
     first = page.get_by_role("rowheader").first.get_by_role("link").get_attribute("href")
     addresses += [str(first), f"{first}flows/"]

@@ -21,7 +21,7 @@ def sign_in(base_url: str, email: str) -> Iterator[httpx.Client]:
         token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)
         assert token is not None
         data = {"csrfmiddlewaretoken": token[1], "login": email, "password": PASSWORD}
-        assert client.post("/accounts/login/", data=data).url.path == "/tokens/"
+        assert client.post("/accounts/login/", data=data).url.path == "/"
         yield client
 
 
@@ -55,6 +55,7 @@ def owner_pages(base_url: str) -> dict[str, str]:
         assert "2,600 flows" in open_page(f"{large}flows/")
         open_page(f"{large}flows/?page=11")
         open_page(f"{broken}flows/", 424)
+        open_page("/?q=a")
         flows = open_page(f"{small}flows/")
         assert "12 flows" in flows
         flow = re.search(rf'href="({small}flows/[0-9a-f-]+/)"', flows)

@@ -85,11 +85,11 @@ def test_app_and_key_are_set_up_used_and_taken_away(page: Page, site: str, key: 
     sign_in_to_the_second_step(page, site)
     look(page, "mfa-sign-in")
     page.get_by_role("button", name="Use a security key").click()
-    expect(page.get_by_role("heading", name="Tokens")).to_be_visible()
+    expect(page.get_by_role("heading", name="Workspaces")).to_be_visible()
     sign_in_to_the_second_step(page, site)
     page.get_by_label("Code").fill(recovery_code)
     page.get_by_role("button", name="Sign in", exact=True).click()
-    expect(page.get_by_role("heading", name="Tokens")).to_be_visible()
+    expect(page.get_by_role("heading", name="Workspaces")).to_be_visible()
     # The list of sessions: the two that were left behind, and this one.
     page.goto(f"{site}/accounts/sessions/")
     look(page, "sessions")

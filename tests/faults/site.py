@@ -157,6 +157,6 @@ async def running(people: Mapping[str, str], *, expected: str = "") -> AsyncIter
         text = log.read_text("utf-8")
     if expected:
         assert expected in text
-        text = text.replace(f"ERROR uvicorn.error {expected}", "")
+        text = text.replace(f"ERROR uvicorn.error [-] {expected}", "")
     # A page of 502 or 503 is an error to django.request, and what some cases are about.
     assert not re.search(r"Traceback|Warning|never retrieved|ERROR (?!django\.request)|unclosed", text), text

@@ -150,3 +150,24 @@ async def test_stopped_site_does_not_wait_for_a_server_that_hangs() -> None:
         status, text = await browser
     assert (status, "\r\nretry-after: 5\r\n" in text.lower()) == (503, True)
     assert text.endswith("The site is being restarted. Try again in a moment.\n")
+
+
+async def test_stopped_site_ends_a_list_that_is_on_its_way() -> None:
+    hung_up = asyncio.Event()
+
+    async def behave(server: FaultyServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await server.head(reader)
+        writer.write(answer(page(flow("Registration"), following=f"{server.origin}/api/v2/flows.json?cursor=1")))
+        await server.head(reader)
+        await reader.read()
+        hung_up.set()
+
+    async with upstream(behave) as server, running({"amina": server.origin}) as site:
+        status, text = await site.get("amina")
+        assert (status, "1 flow so far" in text) == (200, True)
+        assert not hung_up.is_set(), "the list goes on after the page was sent"
+        started = time.monotonic()
+        await asyncio.to_thread(site.stop, signal.SIGTERM)
+        assert time.monotonic() - started < 4
+        async with asyncio.timeout(1):
+            await hung_up.wait()

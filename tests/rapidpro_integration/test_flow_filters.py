@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from accounts.models import User
 from rapidpro_integration.client.types import Flow, Ref
 from rapidpro_integration.client.types.flows import RunCounts
-from rapidpro_integration.flow_filters import COLUMNS, SORTS, FlowQuery, fold, search
+from rapidpro_integration.flow_filters import COLUMNS, SORTS, FlowQuery, by_words, fold, search
 from rapidpro_integration.flow_forms import FlowFilterForm
 from rapidpro_integration.kept import KeptFlows
 from rapidpro_integration.models import RapidProToken
@@ -55,7 +55,8 @@ flows = st.lists(
 )
 queries = st.builds(
     FlowQuery,
-    name=st.sampled_from(["", "malaria", "FIEVRE", "strasse", "2 mal", "nothing"]),
+    name=st.sampled_from(["", "malaria", "FIEVRE", "strasse", "2 mal", "c", "b mal", "nothing"]),
+    labels_too=st.booleans(),
     label=st.sampled_from(["", "A", "Ç", "gone"]),
     type=st.sampled_from(["", "-", "voice", "gone"]),
     archived=st.sampled_from([None, True, False]),
@@ -77,8 +78,9 @@ def within(value: object, window: tuple[object, object]) -> bool:
 
 def fits(flow: Flow, query: FlowQuery) -> bool:
     total = flow.runs.total
+    texts = [flow.name, *(label.name for label in flow.labels if query.labels_too)]
     return (
-        all(word in fold(flow.name) for word in fold(query.name).split())
+        all(any(word in fold(text) for text in texts) for word in fold(query.name).split())
         and (not query.label or query.label in [label.name for label in flow.labels])
         and (not query.type or (flow.type or "-") == query.type)
         and (query.archived is None or flow.archived == query.archived)
@@ -112,6 +114,15 @@ def test_search_finds_exactly_what_fits_and_each_count_is_what_one_click_would_s
     for archived in (True, False):
         assert found.counts.archived[archived] == len(search(kept, replace(query, archived=archived)).flows)
     assert found.counts.no_runs == len(search(kept, replace(query, no_runs=True)).flows)
+
+
+@given(flows, st.sampled_from(["malaria", "b mal", "c", "fievre", "nothing", " "]))
+def test_words_find_what_the_filter_over_labels_too_finds_with_archived_ones_last(rows: list[Flow], typed: str) -> None:
+    kept = kept_of(*rows)
+    found = by_words(kept, typed)
+    wanted = search(kept, FlowQuery(name=typed, labels_too=True)).flows if typed.strip() else []
+    assert sorted(flow.uuid for flow in found) == sorted(flow.uuid for flow in wanted)
+    assert [flow.archived for flow in found] == sorted(flow.archived for flow in found)
 
 
 READ = {

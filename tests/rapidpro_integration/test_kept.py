@@ -26,7 +26,7 @@ from accounts.audit.models import AuditEntry
 from accounts.models import User
 from rapidpro_integration import blobs, kept, server_services, services, vault
 from rapidpro_integration.checking import CheckOutcome
-from rapidpro_integration.client.types import Flow, Rows
+from rapidpro_integration.client.types import Flow, Rows, Workspace
 from rapidpro_integration.flow_lists import alisting
 from rapidpro_integration.kept import KeptFlows
 from rapidpro_integration.models import RapidProToken, Server, TokenState
@@ -215,7 +215,12 @@ def pause(token: RapidProToken) -> None:
     server_services.pause_server(Server.objects.get(origin=SERVER), paused=True)
 
 
-@pytest.mark.parametrize("end", [replace, services.delete_token, services.disable_token, pause, close])
+def move(token: RapidProToken) -> None:
+    elsewhere = Workspace(uuid4(), name="Another")
+    services.record_check(token, CheckOutcome(TokenState.WORKING, 1, "0A1B2C3D", workspace=elsewhere))
+
+
+@pytest.mark.parametrize("end", [replace, services.delete_token, services.disable_token, pause, close, move])
 def test_list_is_dropped_when_its_token_is_not_to_be_used(
     owner_client: Client,
     token: RapidProToken,
@@ -226,7 +231,7 @@ def test_list_is_dropped_when_its_token_is_not_to_be_used(
 ) -> None:
     rapidpro(FLOWS, json=page_of(flow(1)))
     get(owner_client, token)
-    assert len(shared.keys("*flows:*")) == 2
+    assert len(shared.keys("*flows:*")) == 3  # a stamp, the list, its summary
     with django_capture_on_commit_callbacks(execute=True):
         end(token)
     rapidpro(FLOWS, error=REFUSED)

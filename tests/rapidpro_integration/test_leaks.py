@@ -63,7 +63,9 @@ def test_marker_token_is_nowhere(
     token = owner.rapidpro_tokens.get()
     base = f"/tokens/{token.pk}/"
     pages += [owner_client.post(f"{base}check/", follow=True), owner_client.post(f"{base}replace/", data, follow=True)]
-    pages += [owner_client.get(address) for address in ("/tokens/", base, f"{base}flows/", f"{base}flows/{token.pk}/")]
+    pages += [
+        owner_client.get(address) for address in ("/", "/tokens/", base, f"{base}flows/", f"{base}flows/{token.pk}/")
+    ]
     dump = io.StringIO()
     call_command("dumpdata", stdout=dump)
     out, err = capfd.readouterr()

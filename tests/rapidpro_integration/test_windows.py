@@ -3,6 +3,7 @@
 import base64
 import gc
 import logging
+import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -174,6 +175,42 @@ def test_many_at_once_are_as_many_as_said_and_a_few_requests_more() -> None:
     assert len(rows) == 2600
     assert 4 <= most <= 8
     assert len(ledger.requests) < 45
+
+
+@pytest.mark.parametrize("name", ["flows", "runs", "sent"])
+def test_part_that_holds_no_more_than_a_page_is_not_split(name: str) -> None:
+    """A fifth more requests than pages, and one for each first window and each part's end: no more, and not fewer."""
+    ledger = Ledger(entries(*(NOW - timedelta(hours=6 * number) for number in range(5000))), 250)
+    chance = random.Random(7)
+    for one in ledger.entries:
+        # Flows are modified some day after they were made, messages sent soon after.
+        one.modified_on = (
+            one.created_on + chance.random() * (NOW - one.created_on) if name == "flows" else one.created_on
+        )
+        one.sent_on = one.created_on + timedelta(seconds=chance.expovariate(1 / 60))
+    rows = read(name, ledger, concurrency=8, interface=ROOMY)
+    assert len(rows) == 5000
+    assert 20 <= len(ledger.requests) <= 20 * 1.2 + 8 + 8
+
+
+def test_place_that_is_free_takes_over_from_who_has_most_left() -> None:
+    """All rows lie in an hour of one of the first windows, and are not read by one after the other all the same."""
+    ledger = Ledger(entries(*(NOW - timedelta(days=3, seconds=number) for number in range(4000))), 250)
+    under_way, seen = 0, list[int]()
+    plain = ledger.answer
+
+    async def counted(request: httpx.Request) -> httpx.Response:
+        nonlocal under_way
+        under_way += 1
+        seen.append(under_way)
+        await pools.asyncio.sleep(0.005)
+        under_way -= 1
+        return await plain(request)
+
+    ledger.answer = counted  # type: ignore[method-assign]
+    assert len(read("flows", ledger, concurrency=8)) == 4000
+    assert max(seen) == max(seen[8:]) == 8
+    assert sum(1 for number in seen[8:] if number > 4) > len(seen[8:]) / 3
 
 
 def test_never_more_at_once_than_there_are_permits_for() -> None:

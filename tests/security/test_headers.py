@@ -81,6 +81,7 @@ def test_strangers_answers(db: None, address: str, status: int) -> None:
 @pytest.mark.parametrize(
     "address",
     [
+        "/",
         "/tokens/",
         "/tokens/add/",
         "/tokens/{}/",

@@ -1,4 +1,4 @@
-"""`manage.py tokens rotate | doctor | retire | check | watch | thin`: look after what is sealed, and show none of it.
+"""`manage.py tokens rotate | doctor | retire | check | watch | age | thin`: look after the sealed, and show none of it.
 
 Exit codes: 0 all is well; 1 rows or keys that need somebody, named above, or tokens that do not work (check); 2 a wrong
 command line; 3 something still seals with an older key (rotate), or some checks could not be made (check); 130 stopped
@@ -16,8 +16,8 @@ from django.utils import timezone
 
 from accounts.audit.context import acting_as
 from rapidpro_integration import canaries, rotation, stores, vault
-from rapidpro_integration.health import leases, rounds, thinning, watching
-from rapidpro_integration.models import Trigger
+from rapidpro_integration.health import leases, rotating, rounds, thinning, watching
+from rapidpro_integration.models import RapidProToken, Trigger
 from rapidpro_integration.progress import Progress
 
 
@@ -58,6 +58,11 @@ class Command(BaseCommand):
         watch = add("watch", self.watch, "Hand out to the workers what is due, until told to stop.")
         watch.add_argument("--once", action="store_true", help="look once and end, for cron")
         watch.add_argument("--every", type=_positive, default=int(watching.EVERY_S), metavar="S", help="seconds (15)")
+        age = add("age", self.age, "Set, as staff, after how many days owners are asked for a new token; 0 for never.")
+        age.add_argument("days", type=int, metavar="<days>")
+        whose = age.add_mutually_exclusive_group(required=True)
+        whose.add_argument("--all", action="store_true", help="of every token that is there now")
+        whose.add_argument("--id", action="append", type=UUID, metavar="ID", help="of this one; may be given again")
         add("thin", self.thin, "Thin the history of checks by age, as the workers do every hour.")
 
     def handle(self, *args: Any, run: Callable[..., None], **options: Any) -> None:
@@ -160,6 +165,24 @@ class Command(BaseCommand):
             self.stdout.write(f"Handed out: {', '.join(watching.tick()) or 'nothing'}.")
             return
         watching.watch(every)
+
+    def age(self, *, days: int, id: list[UUID] | None, **options: Any) -> None:  # noqa: A002  # the option's name
+        """Set the age that staff ask for; the owners' own wishes stay, and the shorter one counts."""
+        if days and not rotating.MIN_DAYS <= days <= rotating.MAX_DAYS:
+            raise CommandError("The age is from 1 to 3650 days, or 0 for never.", returncode=2)
+        tokens = RapidProToken.objects.all()
+        if id:
+            tokens = tokens.filter(pk__in=id)
+            if missing := set(id) - set(tokens.values_list("pk", flat=True)):
+                raise CommandError(f"No such token: {', '.join(sorted(map(str, missing)))}.", returncode=2)
+        progress = Progress(self.stdout, tokens.count())
+        with acting_as("manage.py tokens age"):
+            changed = 0
+            for token in tokens:
+                changed += rotating.set_age(token, days or None, by_staff=True)
+                progress(1)
+        progress.end()
+        self.stdout.write(f"The age of {changed:,} tokens was changed.")
 
     def thin(self, **options: Any) -> None:
         """Delete the checks that are not kept any more."""

@@ -74,6 +74,32 @@ async def test_response_does_not_hold_the_token(api: RapidProAPI, respx_mock: re
     assert SECRET.encode() not in pickle.dumps(response)
 
 
+@pytest.mark.parametrize("body", [b"", b'{"name": "Caf\xc3\xa9"}'])
+@pytest.mark.parametrize("status", [200, 302, 404])
+async def test_response_is_what_httpx_itself_would_make(
+    api: RapidProAPI, respx_mock: respx.MockRouter, status: int, body: bytes
+) -> None:
+    """It is made in part, and the rest when somebody looks: nobody should be able to tell."""
+    lines = [("Content-Type", "application/json"), ("Vary", "Accept"), ("Vary", "Cookie"), ("Location", "/elsewhere")]
+    respx_mock.get(f"{BASE}/flows.json").respond(status, headers=lines, content=body)
+    response = await api.get_flows()
+    request = httpx.Request("GET", f"{BASE}/flows.json")
+    wanted = httpx.Response(status, headers=lines, content=body, request=request)
+    wanted.elapsed = response.elapsed
+    for made in (response, pickle.loads(pickle.dumps(response))):  # its own
+        for name in dir(wanted):
+            value = getattr(wanted, name)
+            if name.startswith("_") or callable(value) or name in {"request", "stream", "headers"}:
+                continue
+            assert getattr(made, name) == value, name
+        assert sorted(made.headers.multi_items()) == sorted(wanted.headers.multi_items())
+        assert (made.request.method, made.request.headers) == (request.method, request.headers)
+        assert (made.read(), await made.aread(), b"".join(made.iter_bytes())) == (body, body, body)
+        assert repr(made) == repr(wanted)
+        with pytest.raises(httpx.StreamConsumed):
+            await anext(made.aiter_raw())
+
+
 @pytest.mark.parametrize(
     ("arguments", "query"),
     [

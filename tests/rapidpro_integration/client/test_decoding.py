@@ -36,7 +36,7 @@ def read(body: bytes, headers: dict[str, str] = JSON, status: int = 200) -> Any:
 
 
 def answer(body: bytes, headers: dict[str, str] = JSON, status: int = 200) -> Answer:
-    return Answer(status, httpx.Headers(headers), body, 0, httpx.URL("https://rapidpro.example/"))
+    return Answer(status, httpx.Headers(headers).raw, body, 0, "https://rapidpro.example/")
 
 
 def page(payload: object) -> Decoded[Flow]:

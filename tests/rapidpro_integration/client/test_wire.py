@@ -1,25 +1,27 @@
 """What the wire does with connections: which are kept, which are not, and when they are given up."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 
-from rapidpro_integration.client.wire import AiohttpWire
+from rapidpro_integration.client.wire import AiohttpWire, HttpxWire, Opened
 from tests.rapidpro_integration.client.loopback import Hanging, Server, always, answer, serve
 
 
-async def get(wire: AiohttpWire, origin: str, path: str = "/") -> httpx.Response:
-    request = httpx.Request("GET", origin + path, extensions={"timeout": {"connect": 3.0, "read": 3.0}})
-    return await wire.handle_async_request(request)
+async def get(wire: AiohttpWire, origin: str, path: str = "/") -> Opened:
+    return await wire.open(origin + path, {"Accept": "application/json"}, 3.0, 3.0)
 
 
-async def body_of(answer: httpx.Response) -> bytes:
-    assert isinstance(answer.stream, httpx.AsyncByteStream)
+async def body_of(answer: Opened) -> bytes:
+    chunks = []
     try:
-        return b"".join([chunk async for chunk in answer.stream])
+        while chunk := await answer.chunk():
+            chunks.append(chunk)
     finally:
         await answer.aclose()
+    return b"".join(chunks)
 
 
 async def test_answer_read_to_its_end_gives_the_connection_back() -> None:
@@ -44,10 +46,8 @@ async def test_answer_left_early_closes_its_connection_at_once(read: int) -> Non
     async with serve(endless) as server:
         wire = AiohttpWire(server.origin, private=True)
         response = await get(wire, server.origin)
-        assert isinstance(response.stream, httpx.AsyncByteStream)
         if read:
-            async for _ in response.stream:
-                break
+            assert await response.chunk() == b"x"
         await response.aclose()
         async with asyncio.timeout(1):
             await closed.wait()
@@ -113,6 +113,26 @@ async def test_body_comes_as_it_was_sent() -> None:
         wire = AiohttpWire(server.origin, private=True)
         assert await body_of(await get(wire, server.origin)) == b"\x1f\x8bnot gzip"
         await wire.aclose()
+
+
+async def test_head_is_told_as_it_came_and_lines_of_one_name_as_a_list() -> None:
+    head = "X-Temba-Workspace: first\r\nx-temba-workspace: second\r\n"
+    async with serve(always(answer(b"{}", headers=head))) as server:
+        wire = AiohttpWire(server.origin, private=True)
+        response = await get(wire, server.origin)
+        assert (response.header("X-TEMBA-WORKSPACE"), response.header("retry-after")) == ("first, second", "")
+        assert (b"x-temba-workspace", b"second") in response.raw_headers
+        await body_of(response)
+        await wire.aclose()
+
+
+async def test_empty_chunk_of_a_stand_in_is_not_the_end() -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for chunk in (b"", b"one", b"", b"", b"two", b""):
+            yield chunk
+
+    wire = HttpxWire(httpx.MockTransport(lambda _: httpx.Response(200, content=chunks())))
+    assert await body_of(await wire.open("https://rapidpro.example/", {}, 3.0, 3.0)) == b"onetwo"
 
 
 async def test_hundred_requests_at_once_are_not_queued_by_the_wire() -> None:

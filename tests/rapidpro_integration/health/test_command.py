@@ -88,3 +88,15 @@ def test_history_is_thinned_by_hand(token: RapidProToken) -> None:
     for _ in range(3):
         check(token, timezone.now() - timedelta(days=500))
     assert run("thin") == (0, "3 checks were deleted.\n")
+
+
+def test_staff_set_an_age_for_all_tokens_and_take_it_away_of_one(
+    owner: User, token: RapidProToken, make_token: TokenMaker
+) -> None:
+    other = make_token(owner, secret="b" * 40)
+    assert run("age", "90", "--all")[1].endswith("The age of 2 tokens was changed.\n")
+    assert run("age", "90", "--all")[1].endswith("The age of 0 tokens was changed.\n")
+    assert run("age", "0", "--id", str(other.pk))[0] == 0
+    assert dict(RapidProToken.objects.values_list("pk", "staff_rotate_by_days")) == {token.pk: 90, other.pk: None}
+    for wrong in (("4000", "--all"), ("1", "--id", str(uuid4()))):
+        assert run("age", *wrong)[0] == 2

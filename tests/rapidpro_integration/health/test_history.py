@@ -104,3 +104,11 @@ def test_history_is_thinned_by_age_and_changes_are_kept(token: RapidProToken) ->
     left = set(TokenCheck.objects.values_list("pk", flat=True))
     assert {name for name, pk in rows.items() if pk not in left} == gone
     assert thinning.thin(NOON) == 0
+
+
+def test_hourly_thinning_looks_at_what_has_grown_old_lately(token: RapidProToken) -> None:
+    for days in (8, 20, 31, 100):
+        for minutes in (1, 2):
+            check(token, NOON - timedelta(days=days, minutes=minutes))
+    assert thinning.thin(NOON, whole=False) == 2
+    assert thinning.thin(NOON) == 2

@@ -1,5 +1,6 @@
 """From a request to the numbers on a page: counted in the process, written by the hour, summed up."""
 
+import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -8,8 +9,10 @@ from typing import Any
 import httpx
 import pytest
 import respx
+from django.conf import settings
 from django.core.management import call_command
 from django.db import DatabaseError, connection
+from django.tasks.signals import task_finished
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
@@ -20,6 +23,7 @@ from rapidpro_integration.observations import reading, writing
 from rapidpro_integration.observations.models import UNKNOWN, ServerHour, TokenStateHour, WorkspaceHour
 from rapidpro_integration.observations.recorder import Recorder, recorder
 from tests.conftest import OTHER_SERVER, SERVER, TokenMaker
+from tests.databases import RealDatabase
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -156,6 +160,22 @@ def test_budget_of_a_workspace_slides(db: None, counts: Recorder, clock: At) -> 
     assert reading.workspace_budgets(NOON + 3 * HOUR) == []
 
 
+def test_heaviest_workspaces_come_first_and_no_more_than_are_wanted(db: None, counts: Recorder, clock: At) -> None:
+    workspaces = [str(uuid.UUID(int=number)) for number in range(1, 5)]
+    for number, workspace in enumerate(workspaces):
+        for _ in range(number + 1):
+            note(counts, workspace=workspace, server=OTHER_SERVER if number == 3 else SERVER)
+    writing.write(counts)
+    with CaptureQueriesContext(connection) as queries:
+        found = reading.workspace_budgets(clock.now, limit=2)
+    assert len(queries) == 2
+    assert [(budget.workspace_uuid, budget.used, sum(budget.by_token.values())) for budget in found] == [
+        (uuid.UUID(int=4), 4, 4),
+        (uuid.UUID(int=3), 3, 3),
+    ]
+    assert [budget.used for budget in reading.workspace_budgets(clock.now, server=SERVER)] == [3, 2, 1]
+
+
 def test_each_read_is_one_query(db: None, counts: Recorder) -> None:
     note(counts)
     writing.write(counts)
@@ -164,7 +184,6 @@ def test_each_read_is_one_query(db: None, counts: Recorder) -> None:
         lambda: reading.servers_between(*span),
         lambda: reading.server_series(*span, server=SERVER, step="day"),
         reading.last_successes,
-        lambda: reading.workspace_budgets(NOON),
         lambda: reading.workspace_series(*span, server=SERVER, workspace_uuid=uuid.UUID(WORKSPACE)),
         lambda: reading.token_states(*span, step="day"),
     ]
@@ -276,3 +295,46 @@ def test_process_counts_with_its_own_recorder() -> None:
     from rapidpro_integration.client import transport
 
     assert transport.observer == recorder.note
+
+
+_WRITER = """
+import sys
+import django
+django.setup()
+from rapidpro_integration.observations import writing
+from rapidpro_integration.observations.recorder import Recorder
+
+counts = Recorder(lambda: 1_795_000_000.0)
+for number in range(20):
+    servers = [f"https://{name}.example" for name in "abc"]
+    # Each process meets the servers in an order of its own.
+    for server in servers if sys.argv[1] == "forwards" else reversed(servers):
+        counts.note(server, "", "", "ok", 200, 100)
+    writing.write(counts)
+assert not counts
+"""
+
+
+def test_processes_add_to_the_same_rows_and_lose_nothing(real_database: RealDatabase) -> None:
+    writers = [real_database.run("-c", _WRITER, way) for way in ("forwards", "backwards")]
+    for writer in writers:
+        writer.communicate(timeout=60)
+    assert [writer.returncode for writer in writers] == [0, 0]
+    with real_database.connected() as alias:
+        rows = ServerHour.objects.using(alias).values_list("requests", "ok", "ms_100", "duration_ms")
+        assert list(rows) == [(40, 40, 40, 4_000)] * 3
+        assert WorkspaceHour.objects.using(alias).filter(requests=40).count() == 3
+        assert TokenStateHour.objects.using(alias).count() == len(TokenState.values)
+
+
+def test_worker_writes_between_tasks_and_not_after_each(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    receivers, _ = task_finished._live_receivers(None)
+    assert writing.write_between_tasks in receivers
+    note(recorder)
+    monkeypatch.setattr(writing, "_last_written_at", time.monotonic() - settings.OBSERVATIONS_EVERY_S)
+    writing.write_between_tasks(sender=None, task_result=None)
+    assert ServerHour.objects.get().requests == 1
+    note(recorder)
+    writing.write_between_tasks(sender=None, task_result=None)
+    assert ServerHour.objects.get().requests == 1
+    assert recorder
