@@ -6,7 +6,7 @@ Fill the database first: `manage.py migrate`, `manage.py demo --large` (or with 
 Each page is asked for in this process, through every middleware, as a superuser; the table has the median of a few
 rounds. Every SELECT is explained too: where PostgreSQL reads one of the tables that grow (BIG) from end to end and
 throws more than half of it away, an index is missing, and it ends with 1. So does a page of more than a second.
-`--write` puts the table between the markers in docs/benchmarks.md, in the row of this data's size.
+`--write` puts the table in its section of docs/benchmarks.md, in the row of this data's size.
 """
 
 import argparse
@@ -24,9 +24,17 @@ from typing import Any
 import django
 from asgiref.sync import async_to_sync
 
+from benchmarks import sections
+
 ROUNDS = 7
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
-BEGIN, END = "<!-- staff pages: begin -->", "<!-- staff pages: end -->"
+SECTION = "staff"
+INTRODUCTION = """## Staff pages
+
+`python -m benchmarks.bench_staff --write` on a database that `manage.py demo --large` has filled: through every
+middleware, in one process, on a machine that was busy with other things. *SQL* is the time that the database took,
+*page* all of it. Every statement is explained with `EXPLAIN (ANALYZE)`: *read in vain* names each of the tables that
+grow of which PostgreSQL read everything and threw away more than half, so that an index is missing."""
 BIG = (
     "rapidpro_integration_tokencheck",
     "rapidpro_integration_workspacehour",
@@ -167,13 +175,12 @@ def size() -> str:
 
 def write(heading: str, lines: Sequence[str]) -> None:
     """Put the table into the document, in the place of the one of the same size."""
-    text = DOCUMENT.read_text("utf-8")
-    before, _, rest = text.partition(BEGIN)
-    inside, _, after = rest.partition(END)
-    parts = [part for part in re.split(r"(?m)^(?=### )", inside.strip()) if part.strip()]
+    text = sections.sections(DOCUMENT.read_text("utf-8"))
+    inside = text.partition(f"<!-- {SECTION}: begin -->")[2].partition(f"<!-- {SECTION}: end -->")[0]
+    parts = [part.strip() for part in re.split(r"(?m)^(?=### )", inside) if part.startswith("### ")]
     parts = [part for part in parts if part.split(": ")[0] != f"### {heading}".split(": ")[0]]
-    parts = sorted([*(part.strip() for part in parts), "\n".join([f"### {heading}", "", *lines])], key=len)
-    DOCUMENT.write_text(f"{before}{BEGIN}\n" + "\n\n".join(parts) + f"\n{END}{after}", "utf-8")
+    parts = sorted([*parts, "\n".join([f"### {heading}", "", *lines])], key=len)
+    sections.put(DOCUMENT, SECTION, "\n\n".join([INTRODUCTION, *parts]))
 
 
 def main() -> int:

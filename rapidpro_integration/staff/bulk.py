@@ -41,15 +41,16 @@ def prepare(staff: User, kind: str, token_ids: list[str]) -> BulkAction:
 def confirm(action: BulkAction, note: str = "") -> bool:
     """Begin: at once for a few, in a task for many. Return False if it has begun already."""
     waiting = BulkAction.objects.filter(pk=action.pk, started_on=None)
+    is_small = action.kind != BulkKind.CHECK and action.total <= AT_ONCE
     with transaction.atomic():
         if not waiting.update(started_on=timezone.now(), note=note):
             return False
         details: dict[str, Fact] = {"change": action.kind, "tokens": action.total, "action": str(action.pk)}
         record(Action.STAFF_ACTION, details=details)
-    if action.kind != BulkKind.CHECK and action.total <= AT_ONCE:
+        if not is_small:
+            work.hand_out(run_later, str(action.pk))
+    if is_small:
         run(action.pk)
-    else:
-        work.hand_out(run_later, str(action.pk))
     return True
 
 

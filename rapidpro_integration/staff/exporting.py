@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -31,12 +32,14 @@ def cell(value: Any) -> str:
 
 async def _alines(rows: QuerySet[Any] | Iterable[Any], columns: Columns) -> AsyncIterator[str]:
     yield _BYTE_ORDER_MARK + line(list(columns))
-    if isinstance(rows, QuerySet):
-        async for row in rows.aiterator(chunk_size=_ROWS_AT_ONCE):
-            yield line([cell(read(row)) for read in columns.values()])
-        return
-    for row in await sync_to_async(lambda: list(rows))():
-        yield line([cell(read(row)) for read in columns.values()])
+    chunks = rows.iterator(chunk_size=_ROWS_AT_ONCE) if isinstance(rows, QuerySet) else iter(rows)
+
+    def some() -> str:
+        # In a thread: the database is asked here. A piece is many lines, as each is a hop between threads.
+        return "".join(line([cell(read(row)) for read in columns.values()]) for row in islice(chunks, _ROWS_AT_ONCE))
+
+    while text := await sync_to_async(some)():
+        yield text
 
 
 async def acsv_response(

@@ -55,7 +55,8 @@ def _one(request: HttpRequest) -> dict[str, Any]:
         workspace_uuid = UUID(request.GET.get("workspace", ""))
     except ValueError:
         raise Http404 from None
-    name = queries.name_of(origin, workspace_uuid)
+    # PostgreSQL takes no NUL in a text.
+    name = None if "\0" in origin else queries.name_of(origin, workspace_uuid)
     if name is None:
         raise Http404
     within = ranges.range_of(request.GET, default="24h")

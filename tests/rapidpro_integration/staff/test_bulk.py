@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.core import mail
 from django.test import Client
+from django_tasks_db.models import DBTaskResult
 
 from accounts.audit.actions import Action
 from accounts.audit.models import AuditEntry
@@ -93,11 +94,18 @@ def test_owners_are_asked_once_each_with_the_note(
 
 
 def test_checks_ask_the_servers_and_are_kept(
-    boss: Client, owner: User, token: RapidProToken, make_token: TokenMaker, rapidpro: Answer
+    boss: Client,
+    owner: User,
+    token: RapidProToken,
+    make_token: TokenMaker,
+    rapidpro: Answer,
+    django_capture_on_commit_callbacks: Any,
 ) -> None:
     off = make_token(owner, secret="1" * 40, state="disabled")
     route = rapidpro("workspace.json", "workspace_bad_token")
-    boss.post(choose(boss, "check", token, off))
+    address = choose(boss, "check", token, off)
+    with django_capture_on_commit_callbacks(execute=True):
+        boss.post(address)
     assert (state_of(token), state_of(off), route.call_count) == (TokenState.REJECTED, TokenState.DISABLED, 1)
     assert TokenCheck.objects.get().trigger == "staff"
     assert BulkAction.objects.get().changed_ids == [str(token.pk)]
@@ -151,3 +159,40 @@ def test_nothing_chosen_and_what_is_no_action(boss: Client, token: RapidProToken
     assert "Choose at least one token first." in response.content.decode()
     assert boss.post("/staff/tokens/act/", {"kind": "read", "token": str(token.pk)}).status_code == 404
     assert not BulkAction.objects.exists()
+
+
+def test_many_are_handed_to_a_worker_that_takes_staff_s_name(
+    boss: Client, staff: User, owner: User, make_token: TokenMaker, settings: Any
+) -> None:
+    settings.TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default"], "OPTIONS": {}}}
+    tokens = [make_token(owner, secret=f"{number:040x}") for number in range(bulk.AT_ONCE + 1)]
+    address = choose(boss, "disable", *tokens)
+    boss.post(address)
+    page = boss.get(address).content.decode()
+    assert "under way" in page
+    assert 'hx-trigger="every 2s"' in page
+    waiting = DBTaskResult.objects.get(task_path="rapidpro_integration.staff.bulk.run_later")
+    assert waiting.args_kwargs["args"] == [str(BulkAction.objects.get().pk)]
+    bulk.run_later.call(*waiting.args_kwargs["args"])
+    assert RapidProToken.objects.filter(state="disabled").count() == bulk.AT_ONCE + 1
+    assert {entry.actor_id for entry in AuditEntry.objects.filter(action=Action.TOKEN_DISABLED)} == {staff.pk}
+    assert "done" in boss.get(address).content.decode()
+
+
+def test_failed_work_is_tried_again_and_waiting_work_taken_out(boss: Client, settings: Any) -> None:
+    settings.TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default"], "OPTIONS": {}}}
+    bulk.run_later.enqueue("00000000-0000-0000-0000-000000000000")
+    row = DBTaskResult.objects.get()
+    address = f"/staff/work/{row.pk}/"
+    boss.post(address, {"change": "cancel"})
+    row.refresh_from_db()
+    assert row.status == "FAILED"
+    page = boss.get("/staff/work/?status=FAILED").content.decode()
+    assert "Cancelled" in page
+    assert "00000000-0000" not in page
+    boss.post(address, {"change": "retry"})
+    row.refresh_from_db()
+    assert row.status == "READY"
+    boss.post(address, {"change": "retry"})
+    entries = AuditEntry.objects.filter(action=Action.WORK_CHANGED).order_by("number")
+    assert [entry.details["change"] for entry in entries] == ["cancel", "retry"]
