@@ -53,9 +53,10 @@ faults: setup ## Ask servers that misbehave in every way, alone and through the 
 bulkheads: setup ## Measure what one tenant's hanging server costs another tenant
 	@$(PY) -m tests.faults.bulkheads
 
-bench: ## Measure the client beside the other ways to do the same; writes docs/benchmarks.md (BENCH="--quick --tls")
+bench: ## Measure the client and the list of flows; writes docs/benchmarks.md (BENCH="--quick --tls" LIST="--rounds 3")
 	@bin/setup bench
 	@$(PY) -m benchmarks.bench_client $(BENCH)
+	@$(PY) -m benchmarks.bench_list $(LIST)
 
 security: setup ## Run the tests of each promise about a token, a line each (ROWS=20000 to rotate)
 	@$(PY) -m tests.security --rows $(or $(ROWS),20000)

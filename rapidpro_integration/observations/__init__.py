@@ -6,5 +6,5 @@
     reading    what the staff's pages and the metrics ask of them
     histogram  median and percentiles out of counts
 
-Source: docs/adr/0015-hourly-rows.md.
+Source: docs/adr/0013-hourly-rows.md.
 """

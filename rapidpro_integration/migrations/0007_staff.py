@@ -10,9 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        # Both: this is where the ways of the two meet again.
-        ('rapidpro_integration', '0005_health'),
-        ('rapidpro_integration', '0010_server_hours'),
+        ('rapidpro_integration', '0006_server_hours'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('rapidpro_integration', '0020_staff'),
+        ('rapidpro_integration', '0007_staff'),
     ]
 
     operations = [
