@@ -195,7 +195,7 @@ def test_deactivation_in_the_admin_ends_all_at_once(
     assert not SignedInSession.objects.filter(user=owner).exists()
     assert desk.get("/tokens/").headers["Location"] == "/accounts/login/?next=/tokens/"
     # respx lets no request out: an attempt to check the token would fail this test.
-    data = {"action": "check_now", "_selected_action": [str(token.pk)]}
+    data = {"action": "check_now", "_selected_action": [str(token.pk)], "confirmed": "yes"}
     page = client.post("/admin/rapidpro_integration/rapidprotoken/", data, follow=True).content.decode()
     assert "0 tokens checked" in page
     assert desk.post(f"/tokens/{token.pk}/check/").headers["Location"].startswith("/accounts/login/")

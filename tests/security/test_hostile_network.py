@@ -106,10 +106,11 @@ async def test_one_private_answer_among_public_ones_ends_it_before_any_connectio
 async def test_twenty_names_that_hang_keep_nobody_waiting(
     owner: User, other: User, make_token: TokenMaker, net: Internet
 ) -> None:
-    hanging = [await asave(make_token, owner, f"{HANGS}{number}.example") for number in range(20)]
+    people = [owner, other] * 10
+    hanging = [await asave(make_token, each, f"{HANGS}{number}.example") for number, each in enumerate(people)]
     token = await asave(make_token, other)
     async with scene(net) as at:
-        waiting = [asyncio.create_task(visit(owner, each)) for each in hanging]
+        waiting = [asyncio.create_task(visit(*each)) for each in zip(people, hanging, strict=True)]
         assert await asyncio.to_thread(lambda: all(net.hanging.acquire(timeout=60) for _ in hanging))
         began = time.monotonic()
         status, text = await visit(other, token)
