@@ -7,7 +7,7 @@ export PYTHON PORT SANDBOX_PORT
 SOURCES := accounts benchmarks config rapidpro_integration tests bin/write-env
 POSTGRES_URL ?= postgres://postgres@127.0.0.1:5432/postgres
 REDIS_URL ?= rediscache://127.0.0.1:6379/9
-COVERAGE := --cov=accounts --cov=rapidpro_integration --cov=config --cov-report=term-missing:skip-covered --cov-fail-under=92
+COVERAGE := --cov=accounts --cov=rapidpro_integration --cov=config --cov-report=term-missing:skip-covered --cov-fail-under=96
 
 .PHONY: help run setup test check lint format types drift test-postgres e2e faults bulkheads security bench messages requirements shell reset-demo clean
 
