@@ -19,7 +19,7 @@ class Handler(ASGIHandler):
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request, which has an id from here on."""
-        with request_ids.begun(_header(scope, b"x-request-id")):
+        with request_ids.begun(_header(scope, b"x-request-id"), anew=True):
             await self._handle(scope, receive, send)
 
     async def _handle(self, scope: Any, receive: Any, send: Any) -> None:

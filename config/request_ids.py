@@ -35,13 +35,16 @@ def reference() -> str:
 
 
 @contextmanager
-def begun(offered: str | None) -> Iterator[str]:
+def begun(offered: str | None, *, anew: bool = False) -> Iterator[str]:
     """Give what happens inside an id, and return it: the one there is, else the offered one, else a fresh one.
+
+    With `anew` the one there is counts for nothing: asyncio hands the context of one request on to the next on the
+    same connection (pipelined, or after a pause in reading a long body; python/cpython#140947).
 
     An offered one counts only behind a proxy of ours (TRUSTED_PROXY_COUNT), and if it has 8 to 64 letters, digits,
     dots, hyphens and underscores: anybody can send a header.
     """
-    if known := _current.get():
+    if (known := _current.get()) and not anew:
         yield known
         return
     is_taken = settings.TRUSTED_PROXY_COUNT > 0 and offered is not None and _WELL_FORMED.fullmatch(offered)
