@@ -21,28 +21,35 @@ class Aside[T]:
         self._call, self._limit_s, self._kept_s, self._clock = call, limit_s, kept_s, clock
         self._lock = threading.Lock()
         self._running: Future[T] | None = None
+        self._began = 0.0
         self._answer: tuple[float, Future[T]] | None = None
 
     async def ask(self) -> T:
         """Return the answer, or raise what the call raised. Raises TimeoutError after `limit_s`."""
-        async with asyncio.timeout(self._limit_s):
+        future, left_s = self._future()
+        if left_s <= 0 and not future.done():
+            # It hangs: nobody else waits for it, and nothing is kept for each who asks.
+            raise TimeoutError
+        async with asyncio.timeout(None if future.done() else left_s):
             # Shielded: who leaves takes it from nobody else.
-            return await asyncio.shield(asyncio.wrap_future(self._future()))
+            return await asyncio.shield(asyncio.wrap_future(future))
 
     def forget(self) -> None:
         """Believe nothing that was answered before."""
         with self._lock:
             self._answer = None
 
-    def _future(self) -> Future[T]:
+    def _future(self) -> tuple[Future[T], float]:
         with self._lock:
             if self._answer is not None and self._clock() - self._answer[0] < self._kept_s:
-                return self._answer[1]
+                return self._answer[1], self._limit_s
             if self._running is None:
-                self._running = Future()
+                future: Future[T] = Future()
                 # No executor: the process would wait at its end for a thread that hangs.
-                threading.Thread(target=self._run, args=(self._running,), name="aside", daemon=True).start()
-            return self._running
+                threading.Thread(target=self._run, args=(future,), name="aside", daemon=True).start()
+                # Only now: where no thread can be had, the next who asks tries again.
+                self._running, self._began = future, time.monotonic()
+            return self._running, self._limit_s - (time.monotonic() - self._began)
 
     def _run(self, future: Future[T]) -> None:
         try:
