@@ -23,8 +23,10 @@ from accounts.audit.looks import RecordsLooks
 from accounts.audit.models import AuditEntry
 from accounts.selectors import person
 from rapidpro_integration import selectors, server_admin, services
+from rapidpro_integration.client.errors import Kind
 from rapidpro_integration.models import RapidProToken, TokenCheck, TokenState, Trigger
 from rapidpro_integration.problems import log_problem
+from rapidpro_integration.servers import Access
 from rapidpro_integration.staff import tokens
 from rapidpro_integration.staff.bulk import acheck_all, ask_owner
 
@@ -198,11 +200,15 @@ class RapidProTokenAdmin(RecordsLooks, FreshProofAdmin):
         if page := self._confirmation(request, queryset, _("Check these tokens?")):
             return page
         # The tokens of a deactivated person are not used any more, not even to see whether they work.
-        chosen = list(queryset.filter(owner__is_active=True).exclude(state=TokenState.DISABLED)[:_CHECKS_A_CLICK])
+        wanted = queryset.filter(owner__is_active=True).exclude(state=TokenState.DISABLED)
+        usable = wanted.exclude(access=Access.CLOSED)  # type: ignore[misc]  # an annotation of with_access
+        chosen = list(usable[:_CHECKS_A_CLICK])
         working = 0
         for token, outcome in zip(chosen, async_to_sync(acheck_all)(chosen), strict=True):
             if outcome.error:
                 log_problem(outcome.error, token, outcome.reference)
+                if outcome.error.kind is Kind.BUSY:
+                    continue  # nothing was asked, so nothing is known
             try:
                 services.record_check(token, outcome, Trigger.STAFF)
             except services.TokenChangedMeanwhile:

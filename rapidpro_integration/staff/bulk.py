@@ -1,6 +1,7 @@
 """Doing something with many tokens: in a task, a few at a time, so that it can be watched, stopped and taken over."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from uuid import UUID
@@ -17,10 +18,14 @@ from accounts.audit.services import record
 from accounts.models import User
 from rapidpro_integration import notices, selectors, services
 from rapidpro_integration.checking import CheckOutcome, acheck_token
+from rapidpro_integration.client.errors import Kind
 from rapidpro_integration.health import work
 from rapidpro_integration.models import RapidProToken, TokenState, Trigger
 from rapidpro_integration.problems import log_problem
+from rapidpro_integration.servers import Access
 from rapidpro_integration.staff.models import BulkAction, BulkKind
+
+logger = logging.getLogger(__name__)
 
 # What one action may take on.
 MAX_TOKENS = 5_000
@@ -50,7 +55,12 @@ def confirm(action: BulkAction, note: str = "") -> bool:
         if not is_small:
             work.hand_out(run_later, str(action.pk))
     if is_small:
-        run(action.pk)
+        try:
+            run(action.pk)
+        except Exception:
+            # It has begun, and cannot be confirmed again: a worker does what is left.
+            logger.exception("An action was not done to its end action=%s", action.pk)
+            run_later.enqueue(str(action.pk))
     return True
 
 
@@ -129,11 +139,15 @@ def _do(action: BulkAction, ids: Sequence[str], by: Source | None) -> list[str]:
 
 def _check(tokens: Sequence[RapidProToken]) -> list[str]:
     # The tokens of a deactivated person are not used any more, not even to see whether they work.
-    wanted = [token for token in tokens if token.owner.is_active and token.state != TokenState.DISABLED]
+    # Where the server is paused or closed to the owner nothing would be asked, and what is known would be lost.
+    usable = [token for token in tokens if token.owner.is_active and token.access != Access.CLOSED]
+    wanted = [token for token in usable if token.state != TokenState.DISABLED]
     checked = []
     for token, outcome in zip(wanted, async_to_sync(acheck_all)(wanted), strict=True):
         if outcome.error:
             log_problem(outcome.error, token, outcome.reference)
+            if outcome.error.kind is Kind.BUSY:
+                continue  # nothing was asked, so nothing is known
         try:
             services.record_check(token, outcome, Trigger.STAFF)
         except services.TokenChangedMeanwhile:

@@ -51,7 +51,7 @@ async def action(request: HttpRequest, action_id: UUID) -> HttpResponseBase:
     if request.method == "POST":
         if row.staff_id != person(request).pk:
             raise Http404
-        if not await sync_to_async(bulk.confirm)(row, request.POST.get("note", "")[:300]):
+        if not await sync_to_async(bulk.confirm)(row, request.POST.get("note", "").replace("\0", "")[:300]):
             messages.info(request, _("This has begun already."))
         return HttpResponseRedirect(resolve_url("staff:action", row.pk))
     named = RapidProToken.objects.filter(pk__in=row.token_ids[:_NAMED]).select_related("owner")
