@@ -8,6 +8,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -31,15 +32,15 @@ class HealthColumns(models.Model):
     next_check_on = models.DateTimeField(_("next check"), null=True, blank=True, editable=False)
     # Who checks it now, and until when nobody else may; a worker that was killed leaves a lease that runs out.
     leased_until = models.DateTimeField(_("being checked until"), null=True, blank=True, editable=False)
-    leased_by = models.CharField(_("being checked by"), max_length=80, blank=True, editable=False)
+    leased_by = models.CharField(_("being checked by"), max_length=80, blank=True, db_default="", editable=False)
     # Checks in a row that did not find it working; those that tell nothing (rate limited) do not count.
-    failures_in_a_row = models.PositiveIntegerField(_("failures in a row"), default=0, editable=False)
+    failures_in_a_row = models.PositiveIntegerField(_("failures in a row"), default=0, db_default=0, editable=False)
     # Since when it has not been found working; None while it works, and before the first check that says anything.
     broken_since = models.DateTimeField(_("broken since"), null=True, blank=True, editable=False)
     # When the owner was told that it is broken; None once it works again.
     broken_told_on = models.DateTimeField(_("owner told"), null=True, blank=True, editable=False)
     # When the token that is sealed here now was saved, which a rotation of the keys does not change.
-    secret_saved_on = models.DateTimeField(_("token saved"), default=timezone.now, editable=False)
+    secret_saved_on = models.DateTimeField(_("token saved"), default=timezone.now, db_default=Now(), editable=False)
     rotate_by_days = models.PositiveSmallIntegerField(
         _("replace after (days)"), null=True, blank=True, help_text=_("The owner's own wish.")
     )
