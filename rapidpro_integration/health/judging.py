@@ -80,7 +80,9 @@ def judge(row: HealthRow, found: Found, now: datetime, retry_on: datetime | None
         return Judgement(fields | {"next_check_on": _next(row, found, 0, now, retry_on)}, drift, news)
     failures, since = row.failures_in_a_row + 1, row.broken_since or now
     fields = {"failures_in_a_row": failures, "broken_since": since}
-    if row.broken_told_on is None and (found.state in REFUSED or now - since >= told_after()):
+    # Who was told of an outage has read that the token is in order: a refusal after that is news.
+    is_refused = found.state in REFUSED and row.state not in REFUSED | UNTOLD
+    if is_refused or (row.broken_told_on is None and (found.state in REFUSED or now - since >= told_after())):
         fields["broken_told_on"] = now
         news.append(News.BROKEN)
     return Judgement(fields | {"next_check_on": _next(row, found, failures, now, retry_on)}, drift, news)

@@ -81,7 +81,8 @@ def remind_all(now: datetime | None = None) -> int:
 def remind(token_id: str, reference: str) -> None:
     """Ask the owner for a new token in the place of this one, unless it is gone or replaced. Raises MailNotSent."""
     tokens = RapidProToken.objects.select_related("owner").filter(pk=UUID(token_id), rotate_on__lte=timezone.now())
-    token = tokens.first()
+    # Looked at again: a task that had failed may be tried again weeks later.
+    token = tokens.filter(owner__is_active=True).exclude(state=TokenState.DISABLED).first()
     if token is None or _has_gone(token_id=token.pk, reference=reference):
         return
     make = partial(_reminder, token, reference)
@@ -116,7 +117,7 @@ def digest_all(now: datetime | None = None) -> int:
 @task(priority=work.priority(5))
 def digest(person_id: int, reference: str) -> None:
     """Mail a person how their tokens did in the last week, unless they have none. Raises MailNotSent."""
-    person = User.objects.filter(pk=person_id, is_active=True).first()
+    person = User.objects.filter(pk=person_id, is_active=True, digest_wish__wanted=True).first()
     if person is None or _has_gone(owner_id=person_id, reference=reference):
         return
     tokens = list(selectors.tokens_of(person_id))
