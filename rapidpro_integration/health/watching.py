@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 EVERY_S = 15.0
 HOUSEKEEPING_EVERY = timedelta(hours=1)
 # The row in which all schedulers see when the last one handed out the housekeeping.
-_HOUSEKEEPING = "housekeeping"
+HOUSEKEEPING = "housekeeping"
 
 
 def tick(now: datetime | None = None) -> list[str]:
@@ -38,8 +38,8 @@ def tick(now: datetime | None = None) -> list[str]:
 def _is_hour_over(now: datetime) -> bool:
     """Return whether this scheduler is the one that hands out this hour's housekeeping (compare and set)."""
     first = {"role": WorkerBeat.Role.WATCH, "started_on": now, "beat_on": now}
-    _row, is_new = WorkerBeat.objects.get_or_create(worker_id=_HOUSEKEEPING, defaults=first)
-    before = WorkerBeat.objects.filter(worker_id=_HOUSEKEEPING, beat_on__lte=now - HOUSEKEEPING_EVERY)
+    _row, is_new = WorkerBeat.objects.get_or_create(worker_id=HOUSEKEEPING, defaults=first)
+    before = WorkerBeat.objects.filter(worker_id=HOUSEKEEPING, beat_on__lte=now - HOUSEKEEPING_EVERY)
     return is_new or bool(before.update(beat_on=now))
 
 

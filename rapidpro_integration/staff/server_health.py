@@ -194,7 +194,12 @@ def set_paused(origin: str, *, paused: bool) -> bool:
             if not paused:
                 return False
             is_named = origin in servers.named()
-            server = Server.objects.create(name=servers.host(origin)[:80], origin=origin, open_to_all=is_named)
+            server = Server.objects.create(
+                name=servers.host(origin)[:80],
+                origin=origin,
+                open_to_all=is_named,
+                allow_private=is_named and origin in servers.private_origins(),
+            )
         return server_services.pause_server(server, paused=paused)
 
 

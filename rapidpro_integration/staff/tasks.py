@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_tasks_db.models import DBTaskResult
 
+from rapidpro_integration.health import watching
 from rapidpro_integration.models import WorkerBeat
 from rapidpro_integration.staff.exporting import Columns
 from rapidpro_integration.staff.tables import Column
@@ -75,7 +76,8 @@ def status_counts() -> list[tuple[str, Any, int]]:
 
 def workers() -> list[WorkerBeat]:
     """Return the processes that have given a sign of life in the last day, the newest first."""
-    return list(WorkerBeat.objects.filter(beat_on__gt=timezone.now() - timedelta(days=1))[:20])
+    rows = WorkerBeat.objects.filter(beat_on__gt=timezone.now() - timedelta(days=1))
+    return list(rows.exclude(worker_id=watching.HOUSEKEEPING)[:20])  # a note of the schedulers, and no process
 
 
 def is_alive(worker: WorkerBeat) -> bool:
