@@ -37,6 +37,8 @@ FETCH_S = 300.0
 # How many may be on their way at once in a process, and of one person's.
 MOST = 64
 MOST_OF_ONE = 16
+# What the rows of one list may weigh, in about bytes, over all its operations and however often one goes on.
+MAX_WEIGHT = 64 * 1024 * 1024
 # A list that takes long is asked for in several operations, each with the client's whole deadline before it.
 _OPERATION_S = OPERATION_DEADLINE_S / 3
 # How often it looks around while a page is on its way, and whether another process is done.
@@ -55,6 +57,12 @@ def _aclose_old_connections() -> None:
             connection.close_if_unusable_or_obsolete()
 
 
+def _weight(flow: Flow) -> int:
+    """Return about how many bytes a flow takes: a server may send names of megabytes."""
+    labels = sum(len(label.name) + 128 for label in flow.labels)
+    return 512 + len(flow.name) + len(flow.type or "") + labels + sum(len(ref) + 64 for ref in flow.parent_refs)
+
+
 class TokenWithdrawn(Exception):  # exceptions end in the fact
     """The token was replaced, deleted, disabled or closed while its list was read; nothing more was asked."""
 
@@ -68,7 +76,12 @@ class Arrival:
         #: Under which the failure stands in the log.
         self.reference = ""
         self._token, self._key, self._last = token, kept.key_of(token), last
-        self._rows = Rows(part.rows, unreadable_count=part.unreadable_count) if part else Rows[Flow]()
+        self._rows = (
+            Rows(part.rows, unreadable_count=part.unreadable_count, fetched_at=part.fetched_at)
+            if part
+            else Rows[Flow]()
+        )
+        self._weight = sum(map(_weight, self._rows))
         self._cursor = part.cursor if part else ""
         self._known: set[UUID] = {flow.uuid for flow in self._rows}
         self._pages_count = 0
@@ -187,18 +200,19 @@ class Arrival:
 
     @asynccontextmanager
     async def _lock(self) -> AsyncIterator[None]:
-        while not await marks.atake_lock(self._key, self._mine):
-            # The holder is perhaps another process.
-            if not self._is_attended():
-                raise BusyException("Nobody waits any more for the list that another process reads.")
-            if progress := (await marks.aread(self._key)).progress:
-                self._elsewhere = progress
-                self._came.set()
-                await marks.anote_look(self._key)
-            await asyncio.sleep(_LOOK_AGAIN_S)
         try:
+            while not await marks.atake_lock(self._key, self._mine):
+                # The holder is perhaps another process.
+                if not self._is_attended():
+                    raise BusyException("Nobody waits any more for the list that another process reads.")
+                if progress := (await marks.aread(self._key)).progress:
+                    self._elsewhere = progress
+                    self._came.set()
+                    await marks.anote_look(self._key)
+                await asyncio.sleep(_LOOK_AGAIN_S)
             yield
         finally:
+            # Also if cancelled while it was being taken: the thread that takes it goes on.
             await marks.agive_lock_back(self._key, self._mine)
 
     async def _afetch(self) -> KeptFlows:
@@ -249,6 +263,9 @@ class Arrival:
 
     async def _aread(self, interface: RapidProInterface) -> None:
         cursors = set[str]()
+        if self._weight >= MAX_WEIGHT:  # gone on with, and no room is left
+            self._rows.stopped_because = "size_cap"
+            return
         while True:
             started = time.monotonic()
             async with aclosing(interface.aiter_flows(cursor=self._cursor)) as pages:
@@ -258,6 +275,8 @@ class Arrival:
                         self._rows.stopped_because, self._cursor = "repeated_cursor", ""
                     elif self._cursor and self._pages_count >= MAX_PAGES:
                         self._rows.stopped_because = "page_cap"
+                    elif self._cursor and self._weight >= MAX_WEIGHT:
+                        self._rows.stopped_because = "size_cap"
                     if not self._cursor or self._rows.stopped_because:
                         return
                     cursors.add(self._cursor)
@@ -269,6 +288,7 @@ class Arrival:
         page.rows = kept.light(flow for flow in page.rows if flow.uuid not in self._known)
         self._known.update(flow.uuid for flow in page.rows)
         self._rows.take(page)
+        self._weight += sum(map(_weight, page.rows))
         self._cursor = "" if page.stopped_because == "repeated_cursor" else page.following.get("cursor", "")
         self._pages_count += 1
 

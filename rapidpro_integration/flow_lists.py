@@ -8,6 +8,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 
+from config.busy import alet_go
 from rapidpro_integration import arrivals, kept, marks, selectors
 from rapidpro_integration.arrivals import FINAL, TokenWithdrawn
 from rapidpro_integration.checking import as_told
@@ -68,6 +69,9 @@ async def alisting(token: RapidProToken, *, anew: bool = False, go_on: bool = Fa
         if not is_wanted and (last.is_fresh or now.problem or now.is_stopped):
             return _beside(now, last)
     try:
+        # The arrival hands back the connection of the request that began it, and of no other that waits.
+        await alet_go()
+        arrival = arrivals.find(key)
         if arrival is None:
             if anew or last is None:
                 await marks.aerase(key, "stopped")

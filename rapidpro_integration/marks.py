@@ -53,6 +53,8 @@ async def aread(key: str) -> Marks:
     names: Iterable[Name] = ("lock", "looked", "problem", "progress", "stopped")
     found = await cache.aget_many([f"{key}:{name}" for name in names])
     kind, _, reference = str(found.get(f"{key}:problem", "")).partition(" ")
+    if kind not in Kind:
+        kind = ""  # another version's word for it
     progress = found.get(f"{key}:progress")
     return Marks(
         Kind(kind) if kind else None,
