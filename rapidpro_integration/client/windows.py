@@ -19,6 +19,7 @@ from operator import attrgetter
 from msgspec import Struct
 
 from rapidpro_integration.client import dates
+from rapidpro_integration.client.errors import TooLargeException
 from rapidpro_integration.client.listing import PAGE_ROWS, Asker, Known, aiter_pages
 from rapidpro_integration.client.resources import Resource
 from rapidpro_integration.client.transport import MAX_BODY_BYTES, Params
@@ -194,7 +195,14 @@ class _Split[T: Struct]:
 
     async def _page(self, part: _Part) -> _Part | None:
         """Take a page of a part, and return what is left of it."""
-        answer = await self._asker.get(self._resource.path, {**self._params, **part.params()})
+        try:
+            answer = await self._asker.get(self._resource.path, {**self._params, **part.params()})
+        except TooLargeException:
+            if self._asker.bytes_left >= MAX_BODY_BYTES:
+                raise
+            # Those beside it have taken what the operation might still take.
+            self.rows.stopped_because = "size_cap"
+            return None
         rows, unreadable_count, position = self._asker.read(self._resource, answer)
         self.rows.extend(self.known.new(rows))
         self.rows.unreadable_count += unreadable_count
@@ -251,7 +259,7 @@ def _first_parts(after: datetime | None, before: datetime | None, ways: int) -> 
     """
     now = datetime.now(UTC)
     last = before or now
-    first = after or min(last, now) - _RECENT
+    first = after or max(min(last, now), _BEGINNING + _RECENT) - _RECENT
     ways = min(ways, _MOST_WINDOWS) - (after is None)
     unit = (last - first) / (_WIDER**ways - 1)
     edges = [last - unit * (_WIDER**number - 1) for number in range(1, ways)] + [first] * (after is None)
