@@ -12,6 +12,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
+from accounts.limits import limited
 from accounts.selectors import person
 from rapidpro_integration import selectors, services
 from rapidpro_integration.checking import as_told, outcome_of
@@ -47,6 +48,7 @@ async def home(request: HttpRequest) -> HttpResponseBase:
 
 
 @require_POST
+@limited("flows_refresh")
 async def flow_fetch(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
     """Ask one server for its flows, for FETCH_S at most, and show the card anew: alone for htmx, else all of them."""
     token = await selectors.aget_token_or_404(person(request).pk, token_id)
