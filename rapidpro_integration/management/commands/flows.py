@@ -8,6 +8,7 @@ list: what came was written; 130 stopped by Ctrl-C, nothing was written. Source:
 import json
 import logging
 import os
+import re
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -44,6 +45,8 @@ from rapidpro_integration.stoppable import Stopped, run
 
 SERVER, USAGE, TOKEN, PARTIAL, STOPPED = 1, 2, 3, 4, 130
 _BYTE_ORDER_MARK = "\ufeff"
+# What a terminal would obey; a file or a pipe gets every text as it came.
+_OBEYED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)")
 
 # Option: the field of the page's form that reads it, and what help says.
 _FILTERS: dict[str, tuple[str, str]] = {
@@ -206,7 +209,8 @@ class Command(BaseCommand):
                 return
             for part in parts:
                 text = part if isinstance(part, str) else part.decode()
-                self.stdout.write(text.removeprefix(_BYTE_ORDER_MARK), ending="")
+                text = text.removeprefix(_BYTE_ORDER_MARK)
+                self.stdout.write(_OBEYED.sub("\ufffd", text) if self.stdout.isatty() else text, ending="")
             self.stdout.flush()
         except BrokenPipeError:
             # Whoever read has read enough, as `head` does. Python would complain once more when it ends.
