@@ -58,7 +58,9 @@ def find_token(owner_id: int, server: str, secret: Secret) -> RapidProToken | No
 
 
 def _default_label(outcome: CheckOutcome, server: str) -> str:
-    return (outcome.workspace.name if outcome.workspace else "")[:80].strip() or servers.host(server)[:80]
+    # On one line: the label stands in mails, in which a server is not to write lines of its own.
+    name = " ".join(outcome.workspace.name.split()) if outcome.workspace else ""
+    return name[:80].strip() or servers.host(server)[:80]
 
 
 def add_token(owner_id: int, label: str, server: str, secret: Secret, outcome: CheckOutcome) -> RapidProToken:
