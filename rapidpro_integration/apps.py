@@ -84,12 +84,13 @@ class RapidProIntegrationConfig(AppConfig):
     def _equip_client(self) -> None:
         from config import lifespan
         from rapidpro_integration import arrivals, ready, waits
-        from rapidpro_integration.client import pools, transport
+        from rapidpro_integration.client import pools, transport, wire
         from rapidpro_integration.observations import metrics, writing
         from rapidpro_integration.observations.recorder import recorder
 
         transport.quota.store = waits.shared_store()
         transport.observer = recorder.note
+        wire.certificate_observer = recorder.note_certificate
         # Registered first, so run last: the requests before it are counted too.
         lifespan.at_shutdown(writing.awrite)
         lifespan.at_shutdown(pools.aclose)

@@ -3,9 +3,14 @@
 Called once for each request that went out, in the event loop: it may neither raise nor take long.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 from rapidpro_integration.client.errors import Kind, error_for_response
+
+#: Who takes note of a certificate: the server (its origin), and when it ends, in seconds since 1970. Called once a
+#: connection, in the event loop.
+type CertificateObserver = Callable[[str, int], None]
 
 #: How a request ended that was answered well, and one whose caller left or had hardly any time.
 OK = "ok"
@@ -26,6 +31,10 @@ class Observer(Protocol):
 
 def unobserved(server: str, workspace: str, caller: str, outcome: str, status: int | None, duration_ms: int, /) -> None:
     """Take no note: nobody counts."""
+
+
+def no_certificate(server: str, ends_at: int, /) -> None:
+    """Take no note."""
 
 
 def outcome_of(status: int, body: bytes) -> str:

@@ -14,11 +14,13 @@ from typing import Protocol
 
 import aiohttp
 import httpx
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 from yarl import URL
 
+from rapidpro_integration.client import observing
 from rapidpro_integration.client.origins import parse_origin
 from rapidpro_integration.client.resolving import Resolver, require_allowed
 
@@ -99,11 +101,29 @@ def _whose(authorization: str) -> int:
     return int.from_bytes(blake2b(authorization.encode(), digest_size=16, key=_SALT).digest())
 
 
-class _Connector(aiohttp.TCPConnector):
-    """Puts no request on a kept connection on which something has come unasked.
+#: The site puts its recorder here.
+certificate_observer: observing.CertificateObserver = observing.no_certificate
 
-    aiohttp would take that for the answer, and it may be meant for whoever comes next.
+
+class _Connector(aiohttp.TCPConnector):
+    """Puts no request on a kept connection on which something has come unasked, and tells of new ones' certificates.
+
+    aiohttp would take what came for the answer, and it may be meant for whoever comes next.
     """
+
+    origin = ""
+
+    async def _create_connection(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  # the signature is aiohttp's
+    ) -> ResponseHandler:
+        protocol = await super()._create_connection(req, traces, timeout)
+        layer = protocol.transport.get_extra_info("ssl_object") if protocol.transport else None
+        if layer is not None and "notAfter" in (certificate := layer.getpeercert()):
+            certificate_observer(self.origin, ssl.cert_time_to_seconds(certificate["notAfter"]))
+        return protocol
 
     async def connect(
         self,
@@ -134,6 +154,7 @@ class AiohttpWire:
         self._connector = _Connector(
             ssl=tls_context(), limit=0, keepalive_timeout=KEEP_ALIVE_S, resolver=Resolver(private=private)
         )
+        self._connector.origin = origin
         self._session = aiohttp.ClientSession(
             connector=self._connector,
             request_class=_Request,

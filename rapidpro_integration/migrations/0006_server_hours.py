@@ -19,6 +19,7 @@ class Migration(migrations.Migration):
                 ('hour', models.DateTimeField(verbose_name='hour')),
                 ('requests', models.PositiveIntegerField(default=0)),
                 ('last_success_on', models.DateTimeField(blank=True, null=True, verbose_name='last success')),
+                ('certificate_until', models.DateTimeField(blank=True, null=True, verbose_name='certificate until')),
                 ('ok', models.PositiveIntegerField(default=0)),
                 ('rejected', models.PositiveIntegerField(default=0)),
                 ('not_allowed', models.PositiveIntegerField(default=0)),

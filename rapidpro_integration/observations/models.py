@@ -26,6 +26,8 @@ class ServerHour(models.Model):
     hour = models.DateTimeField(_("hour"))
     requests = _count()
     last_success_on = models.DateTimeField(_("last success"), null=True, blank=True)
+    # The end of the certificate that was shown; of several the one that ends last.
+    certificate_until = models.DateTimeField(_("certificate until"), null=True, blank=True)
 
     # How each ended (recorder.Outcome): their sum is `requests`.
     ok = _count()

@@ -130,6 +130,13 @@ def last_successes() -> dict[str, datetime]:
     return dict(rows.values_list("server").annotate(Max("last_success_on")))
 
 
+def certificates(now: datetime | None = None) -> dict[str, datetime]:
+    """Return when the certificate ends that each server has shown in the last two days; of several the last end."""
+    since = _floor(now or datetime.now(UTC)) - timedelta(days=2)
+    rows = ServerHour.objects.filter(hour__gte=since, certificate_until__isnull=False).order_by()
+    return dict(rows.values_list("server").annotate(Max("certificate_until")))
+
+
 def workspace_budgets(
     now: datetime | None = None, *, server: str = "", limit: int | None = 500
 ) -> list[WorkspaceBudget]:

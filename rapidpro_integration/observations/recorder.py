@@ -20,7 +20,7 @@ _TELLING = frozenset({"timed_out"})
 
 @dataclass(slots=True)
 class ServerCounts:
-    """One hour of one server. `last_success_at` is in seconds since 1970, 0 if there was none."""
+    """One hour of one server. `last_success_at` and `certificate_until` are in seconds since 1970, 0 if unknown."""
 
     requests: int = 0
     outcomes: dict[str, int] = field(default_factory=dict)
@@ -28,6 +28,7 @@ class ServerCounts:
     durations: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_MS) + 1))
     duration_ms: int = 0
     last_success_at: int = 0
+    certificate_until: int = 0
 
     def count(self, outcome: str, status: int | None, duration_ms: int, now: int) -> None:
         """Count one request that ended at `now`."""
@@ -52,6 +53,7 @@ class ServerCounts:
         self.durations = [mine + more for mine, more in zip(self.durations, other.durations, strict=True)]
         self.duration_ms += other.duration_ms
         self.last_success_at = max(self.last_success_at, other.last_success_at)
+        self.certificate_until = max(self.certificate_until, other.certificate_until)
 
 
 @dataclass(slots=True)
@@ -115,6 +117,16 @@ class Recorder:
                 drawn = batch.workspaces[hour, server, workspace, token] = WorkspaceCounts()
             drawn.requests += 1
             drawn.rate_limited += outcome == "rate_limited"
+
+    def note_certificate(self, server: str, until: int) -> None:
+        """Note when the certificate ends that a server has just shown, in seconds since 1970."""
+        now = int(self._clock())
+        key = (now - now % HOUR_S, server)
+        with self._lock:
+            servers = self._batch.servers
+            if key in servers or len(servers) < KEPT_AT_MOST:
+                counts = servers.setdefault(key, ServerCounts())
+                counts.certificate_until = max(counts.certificate_until, until)
 
     def totals(self) -> dict[str, ServerCounts]:
         """Return copies of all that was counted by server since the process began, for metrics."""

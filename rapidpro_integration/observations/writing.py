@@ -114,7 +114,7 @@ def _write_batch(batch: Batch) -> int:
             cursor.execute("SET LOCAL lock_timeout = '5s'")
     servers = [_server_row(hour, server, counts) for (hour, server), counts in batch.servers.items()]
     added = ("requests", *OUTCOMES, *STATUSES.values(), "duration_ms", *DURATIONS)
-    add_to_rows(ServerHour, ("server", "hour"), added, ("last_success_on",), servers)
+    add_to_rows(ServerHour, ("server", "hour"), added, ("last_success_on", "certificate_until"), servers)
     workspaces = list(_workspace_rows(batch))
     keys = ("server", "workspace_uuid", "token", "hour")
     add_to_rows(WorkspaceHour, keys, ("requests", "rate_limited"), (), workspaces)
@@ -124,9 +124,10 @@ def _write_batch(batch: Batch) -> int:
 
 
 def _server_row(hour: int, server: str, counts: ServerCounts) -> dict[str, Any]:
-    success = datetime.fromtimestamp(counts.last_success_at, UTC) if counts.last_success_at else None
+    success, until = (_time(at) if at else None for at in (counts.last_success_at, counts.certificate_until))
     return (
-        {"server": server, "hour": _time(hour), "requests": counts.requests, "last_success_on": success}
+        {"server": server, "hour": _time(hour), "requests": counts.requests}
+        | {"last_success_on": success, "certificate_until": until}
         | {name: counts.outcomes.get(name, 0) for name in OUTCOMES}
         | {name: counts.statuses.get(first, 0) for first, name in STATUSES.items()}
         | {"duration_ms": counts.duration_ms}

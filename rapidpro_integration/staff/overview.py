@@ -221,6 +221,13 @@ def _attention(
         for line in lines
         if line.condition in {Condition.SHAKY, Condition.PAUSED} and line.tokens
     ]
+    number = sum(1 for line in lines if line.certificate_ends and line.tokens)
+    text = ngettext(
+        "The certificate of %(number)d server ends within two weeks.",
+        "The certificates of %(number)d servers end within two weeks.",
+        number,
+    )
+    found += _if(number, text, _address("servers", allowed))
     number = ServerRequest.objects.filter(state=RequestState.WAITING).count()
     text = ngettext("%(number)d wish for a server waits.", "%(number)d wishes for servers wait.", number)
     found += _if(number, text, reverse("admin:rapidpro_integration_serverrequest_changelist") + "?state=waiting")

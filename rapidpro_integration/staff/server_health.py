@@ -23,6 +23,8 @@ from rapidpro_integration.staff.tokens import BROKEN
 
 # A server of which so large a part of the requests fail is failing, and shaky before that; so slow a one is slow.
 FAILING, SHAKY, SLOW_MS = 0.5, 0.05, 5_000
+# How long before its end a certificate needs attention: the usual ones are renewed 30 days ahead.
+CERTIFICATE_ENDS = timedelta(days=14)
 # One whose requests fail, and that has given no good answer for so long, is failing whatever it did before.
 SILENT = timedelta(hours=2)
 
@@ -61,6 +63,7 @@ class ServerLine:
     numbers: ServerNumbers | None
     last_success_on: datetime | None
     breaker_open: bool
+    certificate_until: datetime | None = None
 
     @property
     def host(self) -> str:
@@ -71,6 +74,11 @@ class ServerLine:
     def is_silent(self) -> bool:
         """Whether the last good answer is hours old."""
         return self.last_success_on is None or timezone.now() - self.last_success_on > SILENT
+
+    @property
+    def certificate_ends(self) -> bool:
+        """Whether its certificate ends soon, or has."""
+        return self.certificate_until is not None and self.certificate_until - timezone.now() < CERTIFICATE_ENDS
 
     @property
     def condition(self) -> Condition:
@@ -115,11 +123,12 @@ EXPORTED: Columns = {
         for kind in FAILURES
     },
     "last_success_on": lambda line: line.last_success_on,
+    "certificate_until": lambda line: line.certificate_until,
 }
 
 
 def lines(within: Range, origin: str = "") -> list[ServerLine]:
-    """Return every server that is known, or that one; the worst first. Four queries."""
+    """Return every server that is known, or that one; the worst first. Five queries."""
     rows = {row.origin: row for row in Server.objects.all()}
     tokens = {
         row["server"]: row
@@ -128,7 +137,7 @@ def lines(within: Range, origin: str = "") -> list[ServerLine]:
         .annotate(number=Count("pk"), broken=Count("pk", filter=Q(state__in=BROKEN)))
     }
     numbers = {each.server: each for each in reading.servers_between(within.since, within.until)}
-    successes = reading.last_successes()
+    successes, certificates = reading.last_successes(), reading.certificates()
     known = [origin] if origin else sorted({*rows, *tokens, *numbers, *servers.named()})
     found = [
         ServerLine(
@@ -140,6 +149,7 @@ def lines(within: Range, origin: str = "") -> list[ServerLine]:
             numbers=numbers.get(each),
             last_success_on=successes.get(each),
             breaker_open=transport.breaker.is_paused(each),
+            certificate_until=certificates.get(each),
         )
         for each in known
         if not origin or each in {*rows, *tokens, *numbers, *servers.named()}

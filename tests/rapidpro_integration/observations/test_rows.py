@@ -17,13 +17,17 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from rapidpro_integration import interface
+from rapidpro_integration.client import wire
 from rapidpro_integration.interface import RapidProInterface
 from rapidpro_integration.models import RapidProToken, TokenState
 from rapidpro_integration.observations import reading, writing
 from rapidpro_integration.observations.models import UNKNOWN, ServerHour, TokenStateHour, WorkspaceHour
 from rapidpro_integration.observations.recorder import Recorder, recorder
-from tests.conftest import OTHER_SERVER, SERVER, TokenMaker
+from tests.conftest import OTHER_SERVER, SECRET, SERVER, TokenMaker
 from tests.databases import RealDatabase
+from tests.faults import tls
+from tests.faults.server import flow, serve
+from tests.rapidpro_integration.client.loopback import always, answer, page
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -176,6 +180,36 @@ def test_heaviest_workspaces_come_first_and_no_more_than_are_wanted(db: None, co
     assert [budget.used for budget in reading.workspace_budgets(clock.now, server=SERVER)] == [3, 2, 1]
 
 
+async def test_certificate_of_a_new_connection_is_noted_with_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = list[tuple[str, int]]()
+    monkeypatch.setattr(wire, "certificate_observer", lambda *noted: seen.append(noted))
+    context = tls.context("good")
+    with tls.trusting():
+        async with serve(always(answer(page(flow("One")))), tls=context, scheme="https") as server:
+            interface = RapidProInterface(SECRET, server.origin, private=True)
+            for _ in range(2):  # the second on the connection of the first
+                await interface.aget_flows()
+    ((origin, ends_at),) = seen
+    assert origin == server.origin
+    assert 0 < ends_at - time.time() <= timedelta(days=1).total_seconds()
+
+
+def test_certificate_s_end_is_in_the_row_of_the_hour_and_the_latest_of_two_days_counts(
+    db: None, counts: Recorder, clock: At
+) -> None:
+    ends = NOON + timedelta(days=30)
+    counts.note_certificate(SERVER, int((ends - HOUR).timestamp()))
+    note(counts)
+    counts.note_certificate(SERVER, int(ends.timestamp()))
+    writing.write(counts)
+    clock.now += HOUR
+    counts.note_certificate(SERVER, int((ends - HOUR).timestamp()))
+    writing.write(counts)
+    assert [row.requests for row in ServerHour.objects.order_by("hour")] == [1, 0]
+    assert reading.certificates(clock.now) == {SERVER: ends}
+    assert reading.certificates(clock.now + timedelta(days=3)) == {}
+
+
 def test_each_read_is_one_query(db: None, counts: Recorder) -> None:
     note(counts)
     writing.write(counts)
@@ -184,6 +218,7 @@ def test_each_read_is_one_query(db: None, counts: Recorder) -> None:
         lambda: reading.servers_between(*span),
         lambda: reading.server_series(*span, server=SERVER, step="day"),
         reading.last_successes,
+        reading.certificates,
         lambda: reading.workspace_series(*span, server=SERVER, workspace_uuid=uuid.UUID(WORKSPACE)),
         lambda: reading.token_states(*span, step="day"),
     ]

@@ -15,7 +15,7 @@ from django.utils import timezone
 from accounts.audit.actions import Action
 from accounts.audit.models import AuditEntry
 from accounts.models import User
-from rapidpro_integration.models import RapidProToken, Server, TokenCheck, TokenState
+from rapidpro_integration.models import RapidProToken, Server, ServerHour, TokenCheck, TokenState
 from rapidpro_integration.staff.permissions import PERMISSIONS
 from tests.conftest import OTHER_SERVER, SECRET, SERVER, TokenMaker, just_proved
 from tests.rapidpro_integration.staff.conftest import StaffMaker
@@ -222,6 +222,15 @@ def test_servers_are_judged_by_what_their_requests_met(boss: Client, facts: Rapi
     assert (line.condition, line.numbers.requests, line.numbers.failed) == ("shaky", 40, 8)
     assert (line.numbers.median_ms, line.tokens) == (400, 1)
     assert boss.get("/staff/server/?server=https://unknown.example").status_code == 404
+
+
+def test_certificate_that_ends_soon_needs_attention(boss: Client, facts: RapidProToken) -> None:
+    hours, now = ServerHour.objects.filter(server=SERVER), timezone.now()
+    hours.update(certificate_until=now + timedelta(days=15))
+    assert not boss.get(f"/staff/server/?server={SERVER}").context["line"].certificate_ends
+    hours.update(certificate_until=now + timedelta(days=13))
+    assert boss.get(f"/staff/server/?server={SERVER}").context["line"].certificate_ends
+    assert "The certificate of 1 server ends within two weeks." in boss.get("/staff/overview/").content.decode()
 
 
 def test_workspaces_show_what_is_used_and_by_whom(boss: Client, facts: RapidProToken) -> None:
