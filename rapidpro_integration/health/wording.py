@@ -69,8 +69,9 @@ def words_of(news: News, state: TokenState) -> Words:
 
 def drift_lines(drift: Drift) -> Sequence[tuple[Text, Text, Text]]:
     """Return what changed as (what, before, now), in words."""
-    return [
-        (DRIFTS[name], _RIGHTS.get(before, before) or "–", _RIGHTS.get(now, now) or "–")
-        for name, (before, now) in drift.items()
-        if name in DRIFTS
-    ]
+
+    def said(value: str) -> Text:
+        # On one line: a server is not to write lines of its own into a mail.
+        return _RIGHTS.get(value, " ".join(value.split())) or "–"
+
+    return [(DRIFTS[name], said(before), said(now)) for name, (before, now) in drift.items() if name in DRIFTS]

@@ -138,6 +138,39 @@ async def test_answer_is_believed_for_a_second() -> None:
     assert len(asked) == 3
 
 
+async def test_who_asks_what_hangs_is_told_at_once_and_nothing_is_kept_for_them() -> None:
+    release = threading.Event()
+    aside = Aside(lambda: release.wait(10), limit_s=0.1, kept_s=1)
+    with pytest.raises(TimeoutError):
+        await aside.ask()
+    running = aside._running
+    assert running is not None
+    kept, started = len(running._done_callbacks), time.monotonic()
+    for _ in range(20):
+        with pytest.raises(TimeoutError):
+            await aside.ask()
+    assert time.monotonic() - started < 1
+    assert len(running._done_callbacks) == kept
+    release.set()
+
+
+async def test_part_is_asked_again_where_no_thread_was_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, refused = threading.Thread.start, list[str]()
+
+    def refuse_once(thread: threading.Thread) -> None:
+        if not refused:
+            refused.append(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    aside = Aside(lambda: OK, limit_s=1, kept_s=1)
+    monkeypatch.setattr(threading.Thread, "start", refuse_once)
+    with pytest.raises(RuntimeError, match="new thread"):
+        await aside.ask()
+    assert await aside.ask() == OK
+    assert refused == ["aside"]
+
+
 def test_process_that_is_told_to_stop_lives_and_is_not_ready(
     client: Client, parts: Readiness, monkeypatch: pytest.MonkeyPatch
 ) -> None:

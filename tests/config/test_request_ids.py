@@ -1,5 +1,6 @@
 """A request has one id: on its answer, in each line of the log, on pages, in the audit log."""
 
+import asyncio
 import io
 import json
 import logging
@@ -135,6 +136,26 @@ async def test_what_is_answered_before_django_has_one_too(settings: Settings) ->
     await Handler()(scope, receive, send)
     assert sent[0]["status"] == 413
     assert (b"X-Request-Id", OFFERED.encode()) in sent[0]["headers"]
+
+
+async def test_request_that_begins_in_the_context_of_another_has_an_id_of_its_own() -> None:
+    given: list[str] = []
+    length = (b"content-length", b"99999999")
+    scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": [length]}
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            given.append(dict(message["headers"])[b"X-Request-Id"].decode())
+            if len(given) == 1:
+                # As asyncio does for the next request on a connection: with what this one has left behind.
+                await asyncio.create_task(Handler()(scope, receive, send))
+                assert request_ids.current() == given[0]
+
+    await Handler()(scope, receive, send)
+    assert len(set(given)) == 2
 
 
 # --- The log as JSON ----------------------------------------------------------------------------

@@ -203,6 +203,16 @@ def test_check_now_of_a_locked_row_sends_nothing(
     assert RapidProToken.objects.get().state == TokenState.LOCKED
 
 
+@pytest.mark.usefixtures("asks_nothing")
+def test_check_now_that_asked_nothing_leaves_what_is_known(
+    admin: Client, token: RapidProToken, rapidpro: Answer
+) -> None:
+    route = rapidpro("workspace.json", "workspace_bad_token")
+    act(admin, "check_now", token)
+    token.refresh_from_db()
+    assert (token.state, TokenCheck.objects.count(), route.call_count) == (TokenState.WORKING, 0, 0)
+
+
 def test_viewers_get_no_actions(client: Client, owner: User, token: RapidProToken) -> None:
     owner.is_staff = True
     owner.save()

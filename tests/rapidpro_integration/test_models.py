@@ -1,7 +1,11 @@
 """The database itself refuses rows that break the rules."""
 
+import uuid
+from datetime import timedelta
+
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
 
 from accounts.models import User
 from rapidpro_integration.models import RapidProToken, TokenState
@@ -77,3 +81,17 @@ def test_label_is_what_a_token_is_called(token: RapidProToken) -> None:
     assert str(token) == "Clinics"
     assert token.server_host == "rapidpro.example"
     assert token.get_absolute_url() == f"/tokens/{token.pk}/"
+
+
+def test_version_before_saves_tokens_without_the_columns_that_it_does_not_know(token: RapidProToken) -> None:
+    unknown = {"failures_in_a_row", "leased_by", "secret_saved_on"}
+    columns = {field.column for field in RapidProToken._meta.concrete_fields}
+    kept = ", ".join(sorted(columns - unknown - {"id", "fingerprint"}))
+    table, new_id = RapidProToken._meta.db_table, uuid.uuid4()
+    prepared = RapidProToken._meta.pk.get_db_prep_value(new_id, connection)
+    with connection.cursor() as cursor:
+        insert = f"INSERT INTO {table} (id, fingerprint, {kept}) SELECT %s, %s, {kept} FROM {table}"
+        cursor.execute(insert, [prepared, "f" * 64])
+    row = RapidProToken.objects.get(pk=new_id)
+    assert (row.failures_in_a_row, row.leased_by) == (0, "")
+    assert abs(row.secret_saved_on - timezone.now()) < timedelta(minutes=1)

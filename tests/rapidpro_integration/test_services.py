@@ -74,3 +74,10 @@ def test_long_names_of_workspaces_are_cut_to_a_label(owner: User) -> None:
     outcome = CheckOutcome(TokenState.WORKING, 5, "0A1B2C3D", workspace=workspace)
     saved = services.add_token(owner.pk, "", SERVER, Secret(SECRET), outcome)
     assert (len(saved.label), len(saved.workspace_name)) == (80, 255)
+
+
+def test_name_of_a_workspace_is_one_line_of_a_label(owner: User) -> None:
+    name = " Health\r\n\nWhat to do\u2028Open "
+    workspace = Workspace(UUID("882f1c30-45b7-4fe2-bff8-12c78de3807e"), name=name)
+    outcome = CheckOutcome(TokenState.WORKING, 5, "0A1B2C3D", workspace=workspace)
+    assert services.add_token(owner.pk, "", SERVER, Secret(SECRET), outcome).label == "Health What to do Open"

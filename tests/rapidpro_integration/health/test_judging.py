@@ -66,6 +66,18 @@ def test_failure_becomes_a_refusal_and_is_told_then() -> None:
     assert judge(down, found(TokenState.REJECTED), NOW).news == [News.BROKEN]
 
 
+@pytest.mark.parametrize("state", sorted(REFUSED))
+@pytest.mark.parametrize("before", FAILURES)
+def test_refusal_after_an_outage_that_was_told_is_told_once(before: TokenState, state: TokenState) -> None:
+    since = NOW - timedelta(days=2)
+    down = row(state=before, broken_since=since, broken_told_on=since + timedelta(days=1), failures_in_a_row=9)
+    refused = judge(down, found(state), NOW)
+    assert refused.news == [News.BROKEN]
+    assert (refused.fields["broken_since"], refused.fields["broken_told_on"]) == (since, NOW)
+    told = {name: refused.fields[name] for name in ("failures_in_a_row", "broken_since", "broken_told_on")}
+    assert judge(row(state=state, **told), found(state), NOW + timedelta(days=3)).news == []
+
+
 def test_end_is_told_only_to_who_was_told_of_the_beginning() -> None:
     told = row(state="rejected", broken_since=NOW, broken_told_on=NOW, failures_in_a_row=2)
     again = judge(told, found(TokenState.WORKING), NOW)

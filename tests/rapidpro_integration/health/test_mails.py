@@ -17,7 +17,7 @@ from rapidpro_integration import notices, services
 from rapidpro_integration.checking import CheckOutcome, outcome_of
 from rapidpro_integration.client.errors import TokenRejectedException, UnreachableException
 from rapidpro_integration.client.types import Workspace
-from rapidpro_integration.health import mails, rotating
+from rapidpro_integration.health import mails, rotating, wording
 from rapidpro_integration.models import DigestWish, RapidProToken, TokenState
 from rapidpro_integration.vault import Secret
 from tests.conftest import SECRET, SERVER, TokenMaker
@@ -80,8 +80,15 @@ def test_name_of_a_workspace_cannot_write_a_mail_of_its_own(token: RapidProToken
     with committed():
         services.record_check(token, moved("Health\n\nWhat to do\nOpen https://evil.example " + "x" * 200))
     changed = next(line for line in mail.outbox[0].body.splitlines() if "→" in line)
-    assert "Health  What to do Open" in changed
+    assert "Health What to do Open" in changed
     assert len(changed) < 250
+
+
+def test_what_changed_is_told_on_one_line_each() -> None:
+    drift = {"name": ["Nutrition", "Health\r\n\nWhat to do\u2028Open"], "role": ["working", "not_allowed"]}
+    (_, before, now), (_, *rights) = wording.drift_lines(drift)
+    assert (before, now) == ("Nutrition", "Health What to do Open")
+    assert "not_allowed" not in rights
 
 
 def test_owner_who_replaces_a_refused_token_is_told_of_the_replacement_alone(
@@ -187,6 +194,21 @@ def test_nobody_is_reminded_of_what_is_young_replaced_disabled_or_not_theirs_to_
     assert timedelta(days=29) < token.rotate_on - timezone.now() <= timedelta(days=30)
 
 
+@pytest.mark.parametrize(("rows", "change"), [(RapidProToken, {"state": "disabled"}), (User, {"is_active": False})])
+def test_reminder_that_waited_is_not_sent_of_what_is_not_used_any_more(
+    queue: Any,  # noqa: F811
+    token: RapidProToken,
+    rows: Any,
+    change: dict[str, Any],
+) -> None:
+    RapidProToken.objects.update(rotate_on=timezone.now() - timedelta(days=1))
+    assert mails.remind_all() == 1
+    rows.objects.update(**change)
+    work_through()
+    assert queue.get(task_path=mails.remind.module_path).status == "SUCCESSFUL"
+    assert subjects() == []
+
+
 def test_shorter_of_two_ages_counts_and_each_is_taken_away_by_who_set_it(token: RapidProToken) -> None:
     def days_left() -> int | None:
         token.refresh_from_db()
@@ -238,6 +260,19 @@ def test_digest_is_not_for_who_has_no_token_or_no_account_in_use(owner: User, ot
     User.objects.filter(pk=other.pk).update(is_active=False)
     with committed():
         assert mails.digest_all() == 1
+    assert subjects() == []
+
+
+def test_digest_that_waited_is_not_sent_to_who_wants_none_any_more(
+    queue: Any,  # noqa: F811
+    owner: User,
+    token: RapidProToken,
+) -> None:
+    DigestWish.objects.create(person=owner)
+    assert mails.digest_all() == 1
+    DigestWish.objects.update(wanted=False)
+    work_through()
+    assert queue.get(task_path=mails.digest.module_path).status == "SUCCESSFUL"
     assert subjects() == []
 
 

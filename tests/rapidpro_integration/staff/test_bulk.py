@@ -4,12 +4,14 @@ from typing import Any
 
 import pytest
 from django.core import mail
+from django.db import OperationalError
 from django.test import Client
 from django_tasks_db.models import DBTaskResult
 
 from accounts.audit.actions import Action
 from accounts.audit.models import AuditEntry
 from accounts.models import User
+from rapidpro_integration import services
 from rapidpro_integration.models import RapidProToken, TokenCheck, TokenState
 from rapidpro_integration.staff import bulk
 from rapidpro_integration.staff.models import BulkAction
@@ -109,6 +111,51 @@ def test_checks_ask_the_servers_and_are_kept(
     assert (state_of(token), state_of(off), route.call_count) == (TokenState.REJECTED, TokenState.DISABLED, 1)
     assert TokenCheck.objects.get().trigger == "staff"
     assert BulkAction.objects.get().changed_ids == [str(token.pk)]
+
+
+@pytest.mark.usefixtures("asks_nothing")
+def test_a_check_that_asked_nothing_leaves_what_is_known(
+    boss: Client, token: RapidProToken, rapidpro: Answer, django_capture_on_commit_callbacks: Any
+) -> None:
+    route = rapidpro("workspace.json", "workspace_bad_token")
+    address = choose(boss, "check", token)
+    with django_capture_on_commit_callbacks(execute=True):
+        boss.post(address)
+    assert (state_of(token), TokenCheck.objects.count(), route.call_count) == (TokenState.WORKING, 0, 0)
+    action = BulkAction.objects.get()
+    assert (action.changed_ids, action.finished_on is not None) == ([], True)
+
+
+def test_a_few_that_fail_midway_are_left_to_a_worker(
+    boss: Client,
+    owner: User,
+    token: RapidProToken,
+    make_token: TokenMaker,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings.TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default"], "OPTIONS": {}}}
+    another = make_token(owner, secret="1" * 40)
+    address = choose(boss, "disable", token, another)
+    disable, asked = services.disable_token, list[RapidProToken]()
+
+    def fail_at_the_second(each: RapidProToken, **by: Any) -> bool:
+        asked.append(each)
+        if len(asked) == 2:
+            raise OperationalError("database is locked")
+        return disable(each, **by)
+
+    monkeypatch.setattr(services, "disable_token", fail_at_the_second)
+    assert boss.post(address).headers["Location"] == address
+    (line,) = [record for record in caplog.records if record.name == bulk.__name__]
+    action = BulkAction.objects.get()
+    assert str(action.pk) in line.getMessage()
+    assert line.exc_info
+    assert (state_of(token), state_of(another), action.is_running) == (TokenState.WORKING, TokenState.WORKING, True)
+    waiting = DBTaskResult.objects.get(task_path=bulk.run_later.module_path)
+    bulk.run_later.call(*waiting.args_kwargs["args"])
+    assert (state_of(token), state_of(another)) == (TokenState.DISABLED, TokenState.DISABLED)
 
 
 def test_a_killed_worker_s_action_goes_on_where_it_was(

@@ -15,7 +15,10 @@ from django.utils import timezone
 from accounts.audit.actions import Action
 from accounts.audit.models import AuditEntry
 from accounts.models import User
-from rapidpro_integration.models import RapidProToken, Server, ServerHour, TokenCheck, TokenState
+from rapidpro_integration import selectors
+from rapidpro_integration.health import heartbeat, watching
+from rapidpro_integration.models import RapidProToken, Server, ServerHour, TokenCheck, TokenState, WorkerBeat
+from rapidpro_integration.servers import Access
 from rapidpro_integration.staff.permissions import PERMISSIONS
 from tests.conftest import OTHER_SERVER, SECRET, SERVER, TokenMaker, just_proved
 from tests.rapidpro_integration.staff.conftest import StaffMaker
@@ -263,6 +266,25 @@ def test_pausing_a_server_without_a_row_stops_its_tokens_and_ends_as_it_was(boss
     boss.post("/staff/server/pause/", {"server": SERVER, "paused": "no"})
     assert not Server.objects.get(origin=SERVER).paused
     assert boss.get("/staff/tokens/").context["page"][0].shown_state == TokenState.WORKING
+
+
+def test_a_private_server_without_a_row_is_private_again_after_a_pause(
+    boss: Client, owner: User, token: RapidProToken, settings: Any
+) -> None:
+    settings.RAPIDPRO_PRIVATE_ORIGINS = [SERVER]
+    Server.objects.all().delete()
+    assert selectors.tokens_of(owner.pk).get().access == Access.PRIVATE
+    for paused in ("yes", "no"):
+        boss.post("/staff/server/pause/", {"server": SERVER, "paused": paused})
+    assert Server.objects.get(origin=SERVER).allow_private
+    assert selectors.tokens_of(owner.pk).get().access == Access.PRIVATE
+
+
+def test_work_lists_processes_and_no_note_of_the_schedulers(boss: Client) -> None:
+    heartbeat.beat("laptop:1")
+    assert watching._is_hour_over(timezone.now())
+    assert WorkerBeat.objects.count() == 2
+    assert [worker.worker_id for worker, _ in boss.get("/staff/work/").context["workers"]] == ["laptop:1"]
 
 
 def test_deactivating_ends_sessions_at_once_and_can_be_taken_back(
