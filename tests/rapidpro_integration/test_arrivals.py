@@ -5,23 +5,27 @@ The server is a real one on loopback, which gives each page when the test lets i
 
 import asyncio
 import re
+import threading
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from copy import copy
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import httpx
 import pytest
 import respx
-from asgiref.sync import sync_to_async
+from asgiref.sync import ThreadSensitiveContext, sync_to_async
+from django.core.cache import cache, caches
 from django.test import AsyncClient, Client
 from pytest_django import Settings
 
 from accounts.audit.actions import Action
 from accounts.audit.models import AuditEntry
 from accounts.models import User
-from config import lifespan
+from config import busy, lifespan
 from rapidpro_integration import arrivals, flow_lists, kept, marks, services
 from rapidpro_integration.client import pools
 from rapidpro_integration.client.errors import BusyException
@@ -404,6 +408,25 @@ async def test_long_list_is_asked_for_in_several_operations(open_site: Open, mon
         assert site.server.asked == [0, 1, 2, 3]
 
 
+async def test_list_that_weighs_too_much_ends_with_what_came_and_is_not_gone_on_with(
+    open_site: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Two pages come to it, one does not; each is asked for in an operation of its own.
+    monkeypatch.setattr(arrivals, "MAX_WEIGHT", 2 * ROWS * 512)
+    monkeypatch.setattr(arrivals, "_OPERATION_S", 0)
+    async with open_site() as site:
+        await site.get()
+        text = await site.whole()
+        assert names(text) == list(range(6))
+        assert "The list is not whole: 6 flows came" in text
+        for _ in range(2):
+            found = await kept.aget(site.token)
+            assert found is not None
+            assert (len(found.rows), found.stopped_because, found.cursor) == (6, "size_cap", "2")
+            assert site.server.asked == [0, 1]
+            await site.post("refresh", go_on="1")
+
+
 # --- Who looks, and until when --------------------------------------------------------------------
 
 
@@ -437,6 +460,39 @@ async def test_list_whose_first_page_nobody_waits_for_any_more_is_given_up(open_
         await asyncio.wait([arrival.task, *tabs], timeout=5)
         assert arrival.task.done()
         assert await kept.aget(site.token) is None
+
+
+async def test_who_waits_for_a_list_that_another_began_holds_no_connection(
+    open_site: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed_back, meant = set[int](), set[int]()
+
+    class Connections:
+        """Those of the thread that looks at them; a file of SQLite's has no pool to hand them back to."""
+
+        def all(self, *, initialized_only: bool) -> list[object]:
+            handed_back.add(threading.get_ident())
+            return []
+
+    async with open_site() as site:
+
+        async def join() -> kept.KeptFlows:
+            # As under ASGI: a thread for each request.
+            with ThreadPoolExecutor(1) as executor:
+                async with ThreadSensitiveContext(executor=executor):
+                    meant.add(await sync_to_async(threading.get_ident)())
+                    return (await flow_lists.alisting(site.token)).flows
+
+        await site.get()
+        monkeypatch.setattr(busy, "connections", Connections())
+        joined = [asyncio.create_task(join()) for _ in range(3)]
+        async with asyncio.timeout(5):
+            while not len(meant) == len(handed_back) == 3:  # noqa: ASYNC110  # in threads
+                await asyncio.sleep(0.005)
+        assert handed_back == meant
+        assert not any(task.done() for task in joined)
+        site.server.let(count=PAGES)
+        assert [len(flows.rows) for flows in await asyncio.gather(*joined)] == [12] * 3
 
 
 async def test_who_comes_when_the_last_one_has_just_left_gets_the_list(open_site: Open) -> None:
@@ -570,6 +626,42 @@ async def test_lock_lives_as_long_as_the_reading(open_site: Open, monkeypatch: p
         await site.get()
         await asyncio.sleep(1.2)
         assert not await marks.atake_lock(kept.key_of(site.token), "another")
+
+
+async def test_lock_is_given_back_by_who_is_cancelled_while_taking_it(
+    open_site: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend, taken, goes_on = type(caches["default"]), threading.Event(), threading.Event()
+    add = backend.add
+
+    def slow(self: Any, key: str, *more: Any, **options: Any) -> bool:
+        is_added = add(self, key, *more, **options)
+        if key.endswith(":lock"):
+            taken.set()
+            assert goes_on.wait(5)
+        return is_added
+
+    monkeypatch.setattr(backend, "add", slow)
+    async with open_site() as site:
+        arrival = arrivals.join(site.token, None, None, seen=False)
+        async with asyncio.timeout(5):
+            while not taken.is_set():  # noqa: ASYNC110  # in a thread
+                await asyncio.sleep(0.005)
+        arrival.end()
+        goes_on.set()
+        await asyncio.wait([arrival.task])
+        assert arrival.task.cancelled()
+        assert (await marks.aread(kept.key_of(site.token))).lock == ""
+
+
+async def test_problem_that_only_another_version_knows_is_none(open_site: Open) -> None:
+    async with open_site() as site:
+        await site.get()
+        await site.whole()
+        key = kept.key_of(site.token)
+        await cache.aset(f"{key}:problem", "melted 0A1B2C3D")
+        assert (await marks.aread(key)).problem is None
+        assert names(await site.get()) == list(range(12))
 
 
 # --- Who may ------------------------------------------------------------------------------------

@@ -7,11 +7,12 @@ import os
 import signal
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 from uuid import uuid4
 
 import pytest
@@ -47,9 +48,11 @@ def _no_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept, "_local", kept._Local())
 
 
-def run(*arguments: str, err: io.StringIO | None = None, **options: Any) -> tuple[int, str, str]:
+def run(
+    *arguments: str, out: io.StringIO | None = None, err: io.StringIO | None = None, **options: Any
+) -> tuple[int, str, str]:
     """Return the exit code, what was printed, and the errors with the last sentence. No secret may be in any."""
-    out, err = io.StringIO(), err or io.StringIO()
+    out, err = out or io.StringIO(newline=""), err or io.StringIO()
     code, last = 0, ""
     try:
         call_command("flows", *arguments, stdout=out, stderr=err, no_color=True, **options)
@@ -138,6 +141,30 @@ def test_a_names_escape_sequences_do_not_reach_the_terminal(token: RapidProToken
         assert "owned" in out
         assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(out)
     assert len(run("list", "--token", str(token.pk))[1].splitlines()) == 2
+
+
+def names_in_csv(text: str) -> list[str]:
+    return [row["name"] for row in csv.DictReader(io.StringIO(text, newline=""))]
+
+
+def names_in_json(text: str) -> list[str]:
+    return [row["name"] for row in json.loads(text)]
+
+
+@pytest.mark.parametrize(("kind", "names"), [("csv", names_in_csv), ("json", names_in_json)])
+def test_rows_for_a_program_come_as_they_are_but_a_terminal_gets_nothing_that_it_would_obey(
+    token: RapidProToken, rapidpro: Answer, kind: str, names: Callable[[str], list[str]]
+) -> None:
+    hostile = "a\x1b]0;owned\x07\x9b2J\x7f\x85\rb\nç"
+    rapidpro(FLOWS, json=page_of(flow(1, name=hostile)))
+    arguments = ["list", "--token", str(token.pk), "--format", kind]
+    piped = run(*arguments)[1]
+    assert names(piped) == [hostile]
+    shown = run(*arguments, out=Terminal(newline=""))[1]
+    assert {one for one in shown.replace("\r\n", "\n") if category(one) == "Cc"} == {"\n"}
+    assert "\ufffd" in shown
+    # Nothing else is another.
+    assert [one for one, sent in zip(shown, piped, strict=True) if one not in {sent, "\ufffd"}] == []
 
 
 def test_list_is_written_down_and_kept_for_the_pages(

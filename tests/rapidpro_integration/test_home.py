@@ -18,6 +18,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django.utils.html import escape
+from pytest_django import Settings
 
 from accounts.audit.actions import Action
 from accounts.audit.models import AuditEntry
@@ -410,6 +411,17 @@ def test_slow_server_keeps_a_card_waiting_for_a_bounded_time(
     assert "This takes long." in card
     assert "Get the flows" in card
     assert cache.get(f"{kept.key_of(token)}:lock") is None, "the next one must not wait for this one"
+
+
+def test_fetching_and_refreshing_share_one_limit(
+    owner_client: Client, token: RapidProToken, rapidpro: Answer, settings: Settings
+) -> None:
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "flows_refresh": "2/m/user,60/h/ip"}
+    route = rapidpro(FLOWS, json=page_of(flow(1)))
+    names = ["refresh", "fetch", "fetch", "refresh"]
+    answers = [owner_client.post(f"/tokens/{token.pk}/flows/{name}/") for name in names]
+    assert [answer.status_code for answer in answers] == [302, 302, 429, 429]
+    assert route.call_count == 2
 
 
 # --- The summary beside the list ----------------------------------------------------------------

@@ -14,10 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rapidpro_integration.client import pools, transport
+from rapidpro_integration.client import pools, transport, windows
+from rapidpro_integration.client.budgets import Budget
+from rapidpro_integration.client.errors import TooLargeException
 from rapidpro_integration.client.permits import Limits
 from rapidpro_integration.client.types import Rows
 from rapidpro_integration.interface import RapidProInterface
+from rapidpro_integration.reads import base
 from tests.conftest import SECRET, SERVER
 from tests.rapidpro_integration.ledger import Entry, Ledger, entries, touch
 
@@ -154,6 +157,15 @@ def test_list_in_the_order_of_creation_needs_no_second_look() -> None:
     assert len(ledger.requests) == 4
 
 
+@pytest.mark.parametrize("before", [datetime(1, 1, 1, tzinfo=UTC), datetime(2, 5, 1, tzinfo=UTC)])
+@pytest.mark.parametrize("name", METHODS)
+def test_moment_long_before_all_rows_is_an_empty_list(name: str, before: datetime) -> None:
+    ledger = Ledger(entries(NOW))
+    for concurrency in (1, 2, 50):
+        rows = read(name, ledger, before, concurrency=concurrency, interface=ROOMY)
+        assert (numbers(rows), rows.stopped_because) == ([], "")
+
+
 # --- What it costs ------------------------------------------------------------------------------
 
 
@@ -285,6 +297,33 @@ def test_server_that_ignores_windows_costs_requests_and_no_row() -> None:
     ledger.answer = careless  # type: ignore[method-assign]
     rows = read("runs", ledger, concurrency=4)
     assert sorted(numbers(rows)) == list(range(1, 31))
+
+
+def of_bytes(monkeypatch: pytest.MonkeyPatch, *, answer: int, operation: int) -> None:
+    """Let an answer and an operation have so many bytes at most."""
+    for module in (transport, windows):
+        monkeypatch.setattr(module, "MAX_BODY_BYTES", answer)
+    monkeypatch.setattr(base, "Budget", lambda seconds: Budget(seconds, operation))
+
+
+def five(number: int) -> list[Any]:
+    """Return rows that no other page has, in a little less than 1000 bytes."""
+    return [row for place in range(5) for row in fresh(5 * number + place)]
+
+
+def test_bytes_that_run_out_under_those_beside_keep_what_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    of_bytes(monkeypatch, answer=1000, operation=2500)
+    ledger = hostile(lambda number: None, five)
+    rows = read("flows", ledger, concurrency=4, interface=ROOMY)
+    assert rows.stopped_because == "size_cap"
+    assert len(ledger.requests) == 4
+    assert len(rows) == 10
+
+
+def test_answer_that_is_too_large_by_itself_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    of_bytes(monkeypatch, answer=500, operation=10_000)
+    with pytest.raises(TooLargeException):
+        read("flows", hostile(lambda number: None, five), concurrency=4, interface=ROOMY)
 
 
 @pytest.mark.parametrize("status", [400, 403, 501])
