@@ -24,7 +24,7 @@ from django.test import Client  # noqa: E402
 from accounts.models import User  # noqa: E402
 from rapidpro_integration import notices, services  # noqa: E402
 from rapidpro_integration.checking import acheck_secret  # noqa: E402
-from rapidpro_integration.models import BulkAction, ServerRequest  # noqa: E402
+from rapidpro_integration.models import BulkAction, Server, ServerRequest  # noqa: E402
 from rapidpro_integration.sandbox.data import load  # noqa: E402
 from rapidpro_integration.sandbox.script import stable_uuid  # noqa: E402
 from rapidpro_integration.sandbox.tokens import TOKENS  # noqa: E402
@@ -93,7 +93,7 @@ def main() -> None:
     action = BulkAction.objects.create(kind="check", staff=people["staff"], token_ids=[names["national"]])
     Group.objects.create(name="Helpers")
     for part in ("north", "south"):
-        ServerRequest.objects.create(
+        wish = ServerRequest.objects.create(
             person=owner, name=f"Ministry of the {part}", origin=f"https://{part}.example", reason="Our own server"
         )
     unproved = EmailAddress.objects.create(user=people["passwordless"], email="second@example.org", verified=False)
@@ -107,6 +107,10 @@ def main() -> None:
         "uidb36": user_pk_to_url_str(owner),
         "accounts.user.object_id": owner.pk,
         "accounts.user.id": owner.pk,
+        # Not those of another test, which are others each time.
+        "rapidpro_integration.server.object_id": Server.objects.get(origin=origin).pk,
+        "rapidpro_integration.serverrequest.object_id": wish.pk,
+        "rapidpro_integration.rapidprotoken.object_id": names["national"],
     }
     cookies = {name: cookie_of(person) for name, person in people.items()}
     # To sign in is among what ends an older one.
