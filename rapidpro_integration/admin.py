@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from asgiref.sync import async_to_sync
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -23,12 +22,10 @@ from accounts.audit.looks import RecordsLooks
 from accounts.audit.models import AuditEntry
 from accounts.selectors import person
 from rapidpro_integration import selectors, server_admin, services
-from rapidpro_integration.client.errors import Kind
-from rapidpro_integration.models import RapidProToken, TokenCheck, TokenState, Trigger
-from rapidpro_integration.problems import log_problem
+from rapidpro_integration.models import RapidProToken, TokenCheck, TokenState
 from rapidpro_integration.servers import Access
-from rapidpro_integration.staff import tokens
-from rapidpro_integration.staff.bulk import acheck_all, ask_owner
+from rapidpro_integration.staff import bulk, tokens
+from rapidpro_integration.staff.bulk import ask_owner
 
 __all__ = ["RapidProTokenAdmin", "TokenCheckAdmin", "server_admin"]
 
@@ -203,24 +200,15 @@ class RapidProTokenAdmin(RecordsLooks, FreshProofAdmin):
         wanted = queryset.filter(owner__is_active=True).exclude(state=TokenState.DISABLED)
         usable = wanted.exclude(access=Access.CLOSED)  # type: ignore[misc]  # an annotation of with_access
         chosen = list(usable[:_CHECKS_A_CLICK])
-        working = 0
-        for token, outcome in zip(chosen, async_to_sync(acheck_all)(chosen), strict=True):
-            if outcome.error:
-                log_problem(outcome.error, token, outcome.reference)
-                if outcome.error.kind is Kind.BUSY:
-                    continue  # nothing was asked, so nothing is known
-            try:
-                services.record_check(token, outcome, Trigger.STAFF)
-            except services.TokenChangedMeanwhile:
-                continue
-            working += outcome.state == TokenState.WORKING
-        self._log(request, chosen, "Checked.")
+        checked = bulk.check(chosen)
+        working = sum(outcome.state == TokenState.WORKING for _, outcome in checked)
+        self._log(request, [token for token, _ in checked], "Checked.")
         text = ngettext(
             "%(count)d token checked, %(working)d working.",
             "%(count)d tokens checked, %(working)d working.",
-            len(chosen),
+            len(checked),
         )
-        self.message_user(request, text % {"count": len(chosen), "working": working}, messages.SUCCESS)
+        self.message_user(request, text % {"count": len(checked), "working": working}, messages.SUCCESS)
         if queryset.count() > len(chosen):
             self.message_user(
                 request,

@@ -1,10 +1,6 @@
 """The scheduler: looks at the clock and hands out what is due. It checks nothing itself; any number may run."""
 
 import logging
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from django.db import Error, close_old_connections
@@ -13,6 +9,7 @@ from django.utils.crypto import get_random_string
 
 from rapidpro_integration.health import heartbeat, leases, tasks, work
 from rapidpro_integration.models import WorkerBeat
+from rapidpro_integration.stoppable import told_to_stop
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +42,7 @@ def _is_hour_over(now: datetime) -> bool:
 
 def watch(every_s: float = EVERY_S) -> None:
     """Tick until SIGTERM or SIGINT. A database that is away for a moment is logged, and tried again."""
-    with _told_to_stop() as stop, heartbeat.beating(f"watch-{get_random_string(16)}", WorkerBeat.Role.WATCH):
+    with told_to_stop() as stop, heartbeat.beating(f"watch-{get_random_string(16)}", WorkerBeat.Role.WATCH):
         while not stop.is_set():
             try:
                 tick()
@@ -53,14 +50,3 @@ def watch(every_s: float = EVERY_S) -> None:
                 logger.exception("The scheduler could not look at what is due")
             close_old_connections()
             stop.wait(every_s)
-
-
-@contextmanager
-def _told_to_stop() -> Iterator[threading.Event]:
-    stop = threading.Event()
-    earlier = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, action in earlier.items():
-            signal.signal(number, action)

@@ -141,9 +141,13 @@ def _check(tokens: Sequence[RapidProToken]) -> list[str]:
     # The tokens of a deactivated person are not used any more, not even to see whether they work.
     # Where the server is paused or closed to the owner nothing would be asked, and what is known would be lost.
     usable = [token for token in tokens if token.owner.is_active and token.access != Access.CLOSED]
-    wanted = [token for token in usable if token.state != TokenState.DISABLED]
-    checked = []
-    for token, outcome in zip(wanted, async_to_sync(acheck_all)(wanted), strict=True):
+    return [str(token.pk) for token, _ in check([token for token in usable if token.state != TokenState.DISABLED])]
+
+
+def check(tokens: Sequence[RapidProToken]) -> list[tuple[RapidProToken, CheckOutcome]]:
+    """Ask the servers about the tokens and save what they say; return what was saved."""
+    saved = []
+    for token, outcome in zip(tokens, async_to_sync(acheck_all)(tokens), strict=True):
         if outcome.error:
             log_problem(outcome.error, token, outcome.reference)
             if outcome.error.kind is Kind.BUSY:
@@ -152,8 +156,8 @@ def _check(tokens: Sequence[RapidProToken]) -> list[str]:
             services.record_check(token, outcome, Trigger.STAFF)
         except services.TokenChangedMeanwhile:
             continue
-        checked.append(str(token.pk))
-    return checked
+        saved.append((token, outcome))
+    return saved
 
 
 async def acheck_all(tokens: Sequence[RapidProToken]) -> list[CheckOutcome]:

@@ -1,8 +1,6 @@
 """`manage.py rapidpro_sandbox`: serve the small RapidPro of our own on this machine."""
 
 import logging
-import signal
-import threading
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ from rapidpro_integration.sandbox.faults import KINDS, Faults
 from rapidpro_integration.sandbox.serve import CannotServe, serving
 from rapidpro_integration.sandbox.throttle import SCOPES
 from rapidpro_integration.sandbox.tokens import TOKENS
+from rapidpro_integration.stoppable import told_to_stop
 
 
 class Command(BaseCommand):
@@ -48,7 +47,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         try:
             with (
-                _signals() as stop,
+                told_to_stop() as stop,
                 _requests_logged(self.stdout, quiet=options["quiet"]),
                 serving(app, options["host"], options["port"]) as origin,
             ):
@@ -58,18 +57,6 @@ class Command(BaseCommand):
                 stop.wait()
         except CannotServe as error:
             raise CommandError(str(error)) from error
-
-
-@contextmanager
-def _signals() -> Iterator[threading.Event]:
-    """Give an event that SIGINT or SIGTERM sets, and put the earlier handlers back at the end."""
-    stop = threading.Event()
-    earlier = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, action in earlier.items():
-            signal.signal(number, action)
 
 
 @contextmanager
