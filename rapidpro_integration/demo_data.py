@@ -350,6 +350,8 @@ class Maker:
             row[DURATIONS[bucket_of(duration)]] += 1
             row["duration_ms"] += min(duration, BOUNDS_MS[-1])
         row["last_success_on"] = hour + timedelta(minutes=55) if fine and hour != self._hour else None
+        # Renewed in time everywhere but at the shaky ones.
+        row["certificate_until"] = None if is_down else self._hour + timedelta(days=9 if kind.failing > 0.05 else 61)
         return [row[field.name] for field in ServerHour._meta.fields[1:]]
 
     def _state_hours(self, tokens: Sequence[RapidProToken]) -> Iterator[Sequence[Any]]:
