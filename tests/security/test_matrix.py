@@ -66,7 +66,10 @@ class House:
         for user in User.objects.all():
             mail = EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
             EmailConfirmation.create(mail)
-        key = Authenticator.objects.create(user=owner, type=Authenticator.Type.WEBAUTHN, data={"name": "theirs"})
+        # An id that stands nowhere else on a page: 24 is in every icon.
+        key = Authenticator.objects.create(
+            pk=123_454_321, user=owner, type=Authenticator.Type.WEBAUTHN, data={"name": "theirs"}
+        )
         Group.objects.create(name="helpers")
         Server.objects.get_or_create(origin=SERVER, defaults={"name": "RapidPro"})
         ServerRequest.objects.create(person=owner, name="Wish", origin="https://wish.example")
