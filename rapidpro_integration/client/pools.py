@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 import httpx
 
+from rapidpro_integration.client.deadlines import Deadlines
 from rapidpro_integration.client.flights import Flights
 from rapidpro_integration.client.permits import Permits
 from rapidpro_integration.client.wire import AiohttpWire, HttpxWire, Wire
@@ -49,6 +50,7 @@ class LoopState:
 
     def __init__(self) -> None:
         self.permits = Permits()
+        self.deadlines = Deadlines()
         self.flights = Flights()
         # By permission too: a permission that is withdrawn does not live on in open connections.
         self._wires: dict[Server, Wire] = {}
