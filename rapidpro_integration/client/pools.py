@@ -8,7 +8,7 @@ holds the pools. A server that is told to stop can close them earlier with `aclo
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import httpx
@@ -19,8 +19,7 @@ from rapidpro_integration.client.permits import Permits
 from rapidpro_integration.client.wire import AiohttpWire, HttpxWire, Wire
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(NamedTuple):
     """Where requests go: a canonical origin, and whether its name may lead to a private network."""
 
     origin: str

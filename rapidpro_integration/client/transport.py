@@ -250,20 +250,16 @@ class Transport:
         answer = await wire.open(address, headers, CONNECT_S, READ_S)
         progress.status = answer.status
         try:
-            body = await self._body(answer)
+            body = await bodies.read(answer, min(MAX_BODY_BYTES, self.budget.bytes_left))
+        except bodies.BodyError:
+            # Of an answer that is no success the status says enough.
+            if 200 <= answer.status < 300:
+                raise
+            body = b""
         finally:
             await answer.aclose()
         self.budget.bytes_left -= len(body)
         return answer, body
-
-    async def _body(self, answer: Opened) -> bytes:
-        """Return the decoded body; of an answer that is no success, nothing if it cannot be read whole."""
-        try:
-            return await bodies.read(answer, min(MAX_BODY_BYTES, self.budget.bytes_left))
-        except bodies.BodyError:
-            if 200 <= answer.status < 300:
-                raise
-            return b""
 
 
 class _Progress:
