@@ -40,6 +40,14 @@ ASGI_APPLICATION = "config.asgi.application"
 APPEND_SLASH = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# How many processes `manage.py web` serves with; what each of them may hold is multiplied by it.
+WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", default=1)
+if WEB_CONCURRENCY < 1:
+    raise ImproperlyConfigured("WEB_CONCURRENCY is at least 1.")
+# Whether a host sends its whole domain to https, and browsers learn so before the first visit, is for the domain's
+# owner to decide: HSTS_SUBDOMAINS, HSTS_PRELOAD.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+
 # --- Applications -----------------------------------------------------------------------------
 
 INSTALLED_APPS = [
