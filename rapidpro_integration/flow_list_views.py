@@ -4,9 +4,11 @@ import asyncio
 from dataclasses import dataclass
 from uuid import UUID
 
+from asgiref.sync import sync_to_async
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import render
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -25,6 +27,7 @@ from rapidpro_integration.flow_filters import DEFAULT_SORT, Counts, search
 from rapidpro_integration.flow_forms import TITLES, FlowFilterForm
 from rapidpro_integration.flow_lists import Listing, alisting, aprogress, astop
 from rapidpro_integration.flow_numbers import changes_of, numbers_of
+from rapidpro_integration.flow_rows import flow_rows
 from rapidpro_integration.flow_views import _aproblem
 from rapidpro_integration.models import RapidProToken
 from rapidpro_integration.problems import PROBLEMS
@@ -83,13 +86,20 @@ async def flow_list(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
     if not form.is_valid():
         context["options"] = form.options(Counts())
         return TemplateResponse(request, "rapidpro_integration/flow_list.html", context)
-    query = form.query()
     try:
         listing = await alisting(token, whole=False)
     except AbstractRequestException as error:
         return await _awhole_page(request, error, token)
-    since = await services.anote_look(token)
-    found = await asyncio.to_thread(search, listing.flows, query)
+    return await _alist_page(request, token, form, listing, context)
+
+
+def _list_page(
+    request: HttpRequest, token: RapidProToken, form: FlowFilterForm, listing: Listing, context: dict[str, object]
+) -> HttpResponse:
+    query = form.query()
+    since = services.note_look(token)
+    found = search(listing.flows, query)
+    page = Paginator(found.flows, ROWS_A_PAGE).get_page(request.GET.get("page"))
     context |= _facts(listing) | {
         # Of a part nobody knows what is new.
         "changes": changes_of(listing.flows.rows, since) if since and listing.progress is None else None,
@@ -97,10 +107,15 @@ async def flow_list(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
         "options": form.options(found.counts),
         "headings": _headings(query.sort),
         "sorted": query.sort != DEFAULT_SORT,
-        "page": Paginator(found.flows, ROWS_A_PAGE).get_page(request.GET.get("page")),
+        "page": page,
+        "rows": flow_rows(token.pk, page.object_list),
         "filtered": query.is_filtered,
     }
-    return TemplateResponse(request, "rapidpro_integration/flow_list.html", context)
+    return render(request, "rapidpro_integration/flow_list.html", context)
+
+
+# What the page needs of the database and of a processor, in one thread and one way to it.
+_alist_page = sync_to_async(_list_page)
 
 
 def _facts(listing: Listing) -> dict[str, object]:
