@@ -78,7 +78,7 @@ MIDDLEWARE = [
     "accounts.middleware.preferences",
     "accounts.middleware.sessions_seen",
     "accounts.audit.context.remember_request",
-    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "config.signing_in.SignInRequired",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
