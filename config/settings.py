@@ -216,7 +216,10 @@ ACCOUNT_REAUTHENTICATION_TIMEOUT = int(timedelta(minutes=5).total_seconds())
 DEVICE_COOKIE_NAME = "device"
 # A second factor: an app, a security key or passkey, and codes for the day that both are lost.
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+# A passkey that has verified its owner (by finger, face or PIN) is both factors at once: it signs in alone.
+MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_FORMS = {
+    "add_webauthn": "accounts.mfa.AddKeyForm",
     "activate_totp": "accounts.mfa.ActivateAppForm",
     "authenticate": "accounts.mfa.SecondStepForm",
     "reauthenticate": "accounts.mfa.ProofByCodeForm",

@@ -373,6 +373,7 @@ OPEN = {
     "metrics",
     "favicon",
     "account_login",
+    "mfa_login_webauthn",
     "account_signup",
     "account_logout",
     "account_reset_password",

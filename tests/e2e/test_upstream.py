@@ -1,0 +1,82 @@
+"""A RapidPro that is slow or broken, as the person sees it: what is missing, why, and a way on that works."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import screenshot, sign_in
+from tests.e2e.moody import Moody
+from tests.e2e.test_journey import OTHER, OWNER, open_token
+
+FAULTS: dict[str, tuple[Callable[[Moody], None], int, str]] = {
+    "reset in the middle": (lambda moody: moody.reset(), 502, "could not be reached|not understand|broke off"),
+    "500": (lambda moody: moody.say(500, b"{}"), 502, "server"),
+    "HTML": (lambda moody: moody.say(200, b"<html><h1>Welcome</h1></html>", "text/html"), 502, "server"),
+    "refused": (lambda moody: moody.shut(), 502, "server"),
+}
+
+
+@pytest.fixture
+def flow(page: Page, moody: Moody) -> str:
+    """Sign in, and return the address of a flow, which is asked for anew each time."""
+    sign_in(page, moody.url, OWNER)
+    open_token(page, moody.url, "Clinics")
+    page.get_by_role("link", name="Flows").click()
+    address = page.get_by_role("table").get_by_role("rowheader").first.get_by_role("link").get_attribute("href")
+    return f"{moody.url}{address}"
+
+
+def test_each_fault_is_said_and_trying_again_works(
+    page: Page, moody: Moody, flow: str, expected_failures: list[str]
+) -> None:
+    expected_failures.append("502")
+    titles = set()
+    for name, (break_it, status, _) in FAULTS.items():
+        break_it(moody)
+        response = page.goto(flow)
+        assert response is not None
+        assert response.status == status, name
+        title = page.get_by_role("heading", level=1).inner_text()
+        print(name, title, page.locator(".problem > p").first.inner_text())
+        titles.add(title)
+        expect(page.locator("dl.facts")).to_contain_text(f"127.0.0.1:{moody.port}")
+        expect(page.locator("dl.facts code")).to_have_text(re.compile(r"^[0-9A-F]{8}$"))
+        screenshot(page, f"problem-{name.replace(' ', '-')}")
+        moody.open()
+        page.get_by_role("link", name="Try again").click()
+        expect(page.get_by_role("heading", name="Facts")).to_be_visible()
+
+
+def test_server_that_wants_a_pause_is_given_one(
+    page: Page, moody: Moody, flow: str, expected_failures: list[str]
+) -> None:
+    expected_failures += ["429", "503"]
+    moody.say(429, b'{"detail": "slow down"}', **{"retry-after": "6"})
+    page.goto(flow)
+    print(page.get_by_role("heading", level=1).inner_text())
+    countdown = page.locator(".countdown")
+    expect(countdown).to_have_text(re.compile(r"You can try again in 0:0[1-6]\."))
+    screenshot(page, "problem-429")
+    moody.open()
+    asked = len(moody.asked)
+    expect(countdown).to_have_text("You can try again now.", timeout=15_000)
+    assert len(moody.asked) == asked, "nobody asked while the server wanted its peace"
+    page.get_by_role("link", name="Try again").click()
+    expect(page.get_by_role("heading", name="Facts")).to_be_visible()
+
+
+def test_list_that_breaks_off_shows_what_came_and_goes_on(page: Page, moody: Moody) -> None:
+    moody.reset(from_the_second_page=True)
+    sign_in(page, moody.url, OTHER)
+    open_token(page, moody.url, "Districts")
+    page.get_by_role("link", name="Flows").click()
+    expect(page.get_by_text("The list is not whole: 250 flows came, and older ones are missing.")).to_be_visible()
+    expect(page.locator("table.flows tbody tr")).to_have_count(250)
+    expect(page.locator("#flows .message").first).to_contain_text("server")
+    screenshot(page, "flows-broke-off")
+    moody.open()
+    page.get_by_role("button", name="Go on from there").click()
+    expect(page.locator("#asof")).to_contain_text("251 flows")
+    expect(page.locator("#flows .message.warning")).to_have_count(0)
