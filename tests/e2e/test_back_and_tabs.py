@@ -59,9 +59,7 @@ def test_back_does_nothing_twice(page: Page, base_url: str, posts: list[str], ex
     assert len(posts) == count + 2, "the proof and the deletion"
 
 
-def test_token_deleted_in_one_tab_is_gone_in_the_other(
-    page: Page, base_url: str, expected_failures: list[str]
-) -> None:
+def test_token_deleted_in_one_tab_is_gone_in_the_other(page: Page, base_url: str, expected_failures: list[str]) -> None:
     expected_failures += ["404"]
     sign_up(page, base_url)
     address = add_token(page, base_url, "clinics")

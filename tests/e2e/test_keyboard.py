@@ -1,5 +1,6 @@
 """The main job by keyboard alone: no mouse, no jump by script; what has the focus can be seen at each step."""
 
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -17,7 +18,7 @@ _FOCUS = """() => {
     if (!element || element === document.body) return null;
     const look = () => {
         const style = getComputedStyle(element);
-        return [style.outlineStyle === "none" ? "" : `${style.outlineStyle} ${style.outlineWidth} ${style.outlineColor}`,
+        return [style.outlineStyle === "none" ? "" : [style.outlineStyle, style.outlineWidth, style.outlineColor],
             style.boxShadow, style.borderColor, style.backgroundColor, style.textDecorationLine].join("|");
     };
     document.getAnimations().forEach((animation) => animation.finish());
@@ -146,5 +147,5 @@ def test_keyboard_goes_round_the_list_without_a_trap(page: Page, base_url: str) 
             break
     assert tags[-1] == "XLSX", tags
     # From top to bottom: nothing is reached before what stands above it.
-    assert all(after > before - 120 for before, after in zip(positions, positions[1:], strict=False)), positions
+    assert all(after > before - 120 for before, after in itertools.pairwise(positions)), positions
     assert keys.unseen == []

@@ -4,7 +4,8 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import screenshot, sign_in
 from tests.e2e.moody import Moody
-from tests.e2e.test_journey import OTHER, OWNER, open_token
+from tests.e2e.people import add_token, sign_up
+from tests.e2e.test_journey import OWNER, open_token
 
 
 def test_list_grows_is_stopped_and_goes_on_to_its_end(page: Page, moody: Moody) -> None:
@@ -45,8 +46,8 @@ def test_list_grows_is_stopped_and_goes_on_to_its_end(page: Page, moody: Moody) 
 
 def test_page_without_javascript_follows_by_itself(plain_page: Page, moody: Moody) -> None:
     moody.hold()
-    sign_in(plain_page, moody.url, OTHER)
-    open_token(plain_page, moody.url, "Districts")
+    sign_up(plain_page, moody.url)
+    add_token(plain_page, moody.url, "districts")
     plain_page.get_by_role("link", name="Flows").click()
     expect(plain_page.locator(".arriving")).to_contain_text("250 flows so far")
     expect(plain_page.get_by_role("button", name="Stop")).to_be_visible()
