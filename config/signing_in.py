@@ -20,7 +20,7 @@ def is_part(request: HttpRequest) -> bool:
     return request.headers.get("HX-Request") == "true"
 
 
-def to_sign_in(request: HttpRequest) -> HttpResponse:
+def to_sign_in(request: HttpRequest, login_url: str | None = None) -> HttpResponse:
     """Return the way to the sign-in, as a whole page for htmx too: a form for the password belongs into no table.
 
     What was posted is dropped, never kept, and the person is told; afterwards they are where they sent it from. What
@@ -30,7 +30,7 @@ def to_sign_in(request: HttpRequest) -> HttpResponse:
     if request.method not in _SAFE:
         messages.warning(request, _("Nothing was changed: you are not signed in any more. Sign in, then try it again."))
         following = _page_before(request) or resolve_url(settings.LOGIN_REDIRECT_URL)
-    address = f"{resolve_url(settings.LOGIN_URL)}?{urlencode({REDIRECT_FIELD_NAME: following}, safe='/')}"
+    address = f"{resolve_url(login_url or settings.LOGIN_URL)}?{urlencode({REDIRECT_FIELD_NAME: following}, safe='/')}"
     if is_part(request):
         return HttpResponse(status=204, headers={"HX-Redirect": address})
     return HttpResponseRedirect(address)
@@ -49,5 +49,5 @@ class SignInRequired(LoginRequiredMiddleware):
     """Django's guard of every view that is not open to strangers, with our answer to those whom it stops."""
 
     def handle_no_permission(self, request: HttpRequest, view_func: Any) -> HttpResponse:  # type: ignore[override]
-        """Return the way to the sign-in."""
-        return to_sign_in(request)
+        """Return the way to the sign-in, which is another one for the admin."""
+        return to_sign_in(request, self.get_login_url(view_func))
