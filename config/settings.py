@@ -86,7 +86,7 @@ MIDDLEWARE = [
     "accounts.middleware.preferences",
     "accounts.middleware.sessions_seen",
     "accounts.audit.context.remember_request",
-    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "config.signing_in.SignInRequired",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -224,7 +224,10 @@ ACCOUNT_REAUTHENTICATION_TIMEOUT = int(timedelta(minutes=5).total_seconds())
 DEVICE_COOKIE_NAME = "device"
 # A second factor: an app, a security key or passkey, and codes for the day that both are lost.
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+# A passkey that has verified its owner (by finger, face or PIN) is both factors at once: it signs in alone.
+MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_FORMS = {
+    "add_webauthn": "accounts.mfa.AddKeyForm",
     "activate_totp": "accounts.mfa.ActivateAppForm",
     "authenticate": "accounts.mfa.SecondStepForm",
     "reauthenticate": "accounts.mfa.ProofByCodeForm",
