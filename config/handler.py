@@ -93,6 +93,7 @@ class Handler(ASGIHandler):
             if response is not None:
                 await self.send_response(response, send)
                 return
+            assert request is not None  # noqa: S101  # narrows the type: Django returns one of the two
             try:
                 async with asyncio.TaskGroup() as group:
                     listener = group.create_task(self.listen_for_disconnect(receive))
