@@ -1,11 +1,26 @@
 """Who a user name or an address and a password belong to."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from allauth.account.auth_backends import AuthenticationBackend
 from django.http import HttpRequest
 
 from accounts.models import User
+
+_person_at_hand: ContextVar[User | None] = ContextVar("person_at_hand", default=None)
+
+
+@contextmanager
+def at_hand(person: User | None) -> Iterator[None]:
+    """Let what asks for this very person inside get this row, just read, instead of reading it once more."""
+    before = _person_at_hand.set(person)
+    try:
+        yield
+    finally:
+        _person_at_hand.reset(before)
 
 
 class SignInBackend(AuthenticationBackend):  # type: ignore[misc]  # allauth has no types
@@ -26,3 +41,11 @@ class SignInBackend(AuthenticationBackend):  # type: ignore[misc]  # allauth has
         self._checked.add(user.pk)
         found: User | None = super()._check_password(user, password)
         return found
+
+    def get_user(self, user_id: int) -> User | None:
+        """Return the person of that id, or None if there is none who may sign in."""
+        person = _person_at_hand.get()
+        if person is None or person.pk != user_id:
+            found: User | None = super().get_user(user_id)
+            return found
+        return person if self.user_can_authenticate(person) else None

@@ -66,8 +66,6 @@ class ProofByCodeForm(_OnceForm, ReauthenticateForm):  # type: ignore[misc]  # a
     """A fresh proof by a code."""
 
 
-async def ahas_second_factor(user: User) -> bool:
+def has_second_factor(user: User) -> bool:
     """Return whether signing in takes more than the password; recovery codes alone do not count."""
-    return bool(
-        await Authenticator.objects.filter(user_id=user.pk).exclude(type=Authenticator.Type.RECOVERY_CODES).aexists()
-    )
+    return bool(Authenticator.objects.filter(user_id=user.pk).exclude(type=Authenticator.Type.RECOVERY_CODES).exists())

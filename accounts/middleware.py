@@ -1,11 +1,11 @@
 """What the site does for each signed-in person around every view."""
 
 from inspect import iscoroutinefunction
-from typing import Any
+from typing import Any, TypeGuard
 from zoneinfo import ZoneInfo
 
 from allauth.core.exceptions import ReauthenticationRequired
-from asgiref.sync import async_to_sync, sync_to_async
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth import logout
 from django.contrib.auth.models import AnonymousUser
@@ -14,16 +14,27 @@ from django.shortcuts import resolve_url
 from django.utils import timezone, translation
 from django.utils.decorators import sync_and_async_middleware
 
-from accounts import mfa, reauthentication, services
+from accounts import mfa, reauthentication, services, sessions
 from accounts.hashers import HashingBusy
 from accounts.models import User
 from config import views
 from config.middleware import AsyncHandler, Handler, passing
 
 
+def _load(request: HttpRequest) -> User | AnonymousUser:
+    """Return who is signed in; for those who need a second factor note whether they have one. For a thread."""
+    user = sessions.person_of(request)
+    if _needs_second_factor(user):
+        vars(request)["has_second_factor"] = mfa.has_second_factor(user)
+    return user
+
+
 def _activate(request: HttpRequest, user: User | AnonymousUser) -> None:
+    async def auser() -> User | AnonymousUser:
+        return user
+
     # A plain object instead of the lazy one: async views can read request.user without a query in the event loop.
-    request.user = user
+    request.user, request.auser = user, auser
     timezone.activate(user.zone if isinstance(user, User) else ZoneInfo("UTC"))
     if isinstance(user, User) and user.language:
         translation.activate(user.language)
@@ -32,18 +43,20 @@ def _activate(request: HttpRequest, user: User | AnonymousUser) -> None:
 
 @sync_and_async_middleware
 def preferences(get_response: Handler | AsyncHandler) -> Handler | AsyncHandler:
-    """Return a middleware that loads the user once, then activates their language and time zone."""
+    """Return a middleware that loads session and user at once, then activates the user's language and time zone."""
     if iscoroutinefunction(get_response):
 
         async def amiddleware(request: HttpRequest) -> HttpResponseBase:
-            _activate(request, await request.auser())
+            # The one hop of the frame, for those who have a session.
+            user = await sync_to_async(_load)(request) if sessions.has_session(request) else AnonymousUser()
+            _activate(request, user)
             response: HttpResponseBase = await get_response(request)
             return response
 
         return amiddleware
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        _activate(request, request.user)
+        _activate(request, _load(request))
         response = get_response(request)
         assert isinstance(response, HttpResponseBase)  # noqa: S101  # narrows the type of the sync branch
         return response
@@ -126,23 +139,27 @@ _OPEN_TO_STAFF = frozenset(
 )
 
 
+def _needs_second_factor(user: User | AnonymousUser) -> TypeGuard[User]:
+    return settings.STAFF_MFA_REQUIRED and isinstance(user, User) and (user.is_staff or user.is_superuser)
+
+
 @sync_and_async_middleware
 def second_factor_of_staff(get_response: Handler | AsyncHandler) -> Handler | AsyncHandler:
     """Return a middleware that sends staff and superusers without a second factor to the page that sets one up.
 
-    It costs staff a query and nobody else anything.
+    It costs staff a query (see `_load`) and nobody else anything.
     """
 
-    async def aprocess_view(request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponseBase | None:
-        user, match = request.user, request.resolver_match
-        if not settings.STAFF_MFA_REQUIRED or not isinstance(user, User) or not (user.is_staff or user.is_superuser):
-            return None
-        if await mfa.ahas_second_factor(user):
+    def process_view(request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponseBase | None:
+        match = request.resolver_match
+        if not _needs_second_factor(request.user) or vars(request).get("has_second_factor"):
             return None
         vars(request)["second_factor_missing"] = True
         if match is not None and match.view_name in _OPEN_TO_STAFF:
             return None
         return HttpResponseRedirect(resolve_url("mfa_index"))
 
-    is_async = iscoroutinefunction(get_response)
-    return passing(get_response, process_view=aprocess_view if is_async else async_to_sync(aprocess_view))
+    async def aprocess_view(request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponseBase | None:
+        return process_view(request, view, args, kwargs)
+
+    return passing(get_response, process_view=aprocess_view if iscoroutinefunction(get_response) else process_view)

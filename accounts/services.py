@@ -108,7 +108,6 @@ def end_session(row: SignedInSession) -> None:
     Session.objects.filter(pk=row.session_id).delete()
 
 
-asave_profile = sync_to_async(save_profile)
 aclose_account = sync_to_async(close_account)
 aend_sessions = sync_to_async(end_sessions)
 aend_session = sync_to_async(end_session)

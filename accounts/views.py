@@ -1,6 +1,5 @@
 """The pages of a person's own account that allauth does not have."""
 
-from asgiref.sync import sync_to_async
 from django.contrib import messages
 from django.contrib.auth import alogout
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
@@ -15,16 +14,20 @@ from accounts.forms import ProfileForm
 from accounts.models import User
 from accounts.reauthentication import reauthentication_required
 from accounts.selectors import person
+from config.pages import in_one_hop
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-async def profile(request: HttpRequest) -> HttpResponseBase:
+@in_one_hop
+def profile(request: HttpRequest) -> HttpResponseBase:
     """Show and save name, language and time zone."""
-    # A row of its own: a refused form must not change the person that the rest of the page shows.
-    user = await User.objects.aget(pk=person(request).pk)
+    user = person(request)
+    if request.method == "POST":
+        # A row of its own: a refused form must not change the person that the rest of the page shows.
+        user = User.objects.get(pk=user.pk)
     form = ProfileForm(request.POST if request.method == "POST" else None, instance=user)
-    if form.is_bound and await sync_to_async(form.is_valid)():
-        await services.asave_profile(user)
+    if form.is_bound and form.is_valid():
+        services.save_profile(user)
         with translation.override(user.language or translation.get_language_from_request(request)):
             messages.success(request, _("Saved."))
         return HttpResponseRedirect(resolve_url("accounts:profile"))

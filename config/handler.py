@@ -1,13 +1,19 @@
-"""Django's ASGI handler with three habits more: bounded bodies, headers on what it answers by itself, a polite end."""
+"""Django's ASGI handler with habits of its own: bounded bodies, headers on all answers, a polite end, few hops."""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 from django.conf import settings
-from django.core.handlers.asgi import ASGIHandler, ASGIRequest
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefix
+from django.core.signals import request_finished, request_started
 from django.http import HttpResponse, HttpResponseBase
+from django.urls import set_script_prefix
 
-from config import request_ids
+from config import request_ids, threads
+from config.in_loop import TWINS
 from config.middleware import stamp
 
 # How long a new process takes to answer, about.
@@ -16,6 +22,15 @@ _RESTART_S = "5"
 
 class Handler(ASGIHandler):
     """Answers a body that is too long with a 413 before it is read, and no request without the security headers."""
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        """Load what settings.MIDDLEWARE names, Django's own as their twins of `config.in_loop`."""
+        named = settings.MIDDLEWARE
+        settings.MIDDLEWARE = [TWINS.get(path, path) for path in named]
+        try:
+            super().load_middleware(is_async)
+        finally:
+            settings.MIDDLEWARE = named
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request, which has an id from here on."""
@@ -45,7 +60,7 @@ class Handler(ASGIHandler):
 
         try:
             if not too_long:
-                await super().handle(scope, bounded, noting)
+                await self._serve(scope, bounded, noting)
         except asyncio.CancelledError:
             # The server stops and has waited as long as it may; nothing else ends a request from outside.
             if has_begun:
@@ -57,6 +72,42 @@ class Handler(ASGIHandler):
             # The rest is not read: another request on this connection would begin in the middle of it.
             answer = _plain("The request is too long.\n", 413, {"Connection": "close"})
             await self.send_response(stamp(answer, is_secure=_is_secure(scope)), send)
+
+    async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
+        """Do what Django does for a request, but start no thread and wait for none unless the request needs one."""
+        try:
+            body = await self.read_body(receive)
+        except RequestAborted:
+            return
+        response: HttpResponseBase | None = None
+
+        def ending() -> Callable[[], None]:
+            # The connections are the thread's: they go back to their pool where they were taken.
+            return self._all_finished if response is None else response.close
+
+        with closing(body), threads.lent(ending):
+            set_script_prefix(get_script_prefix(scope))
+            # Django's receivers look after connections. Here is none, and the thread's are gone since its last request.
+            request_started.send(sender=self.__class__, scope=scope)
+            request, response = self.create_request(scope, body)
+            if response is not None:
+                await self.send_response(response, send)
+                return
+            assert request is not None  # noqa: S101  # narrows the type: Django returns one of the two
+            try:
+                async with asyncio.TaskGroup() as group:
+                    listener = group.create_task(self.listen_for_disconnect(receive))
+                    response = await self.run_get_response(request)
+                    await self.send_response(response, send)
+                    listener.cancel()
+            except BaseExceptionGroup as caught:
+                # A client that has left is no fault; what was done for it has been cancelled.
+                _, faults = caught.split(RequestAborted)
+                if faults is not None:
+                    raise faults.exceptions[0] from None
+
+    def _all_finished(self) -> None:
+        request_finished.send(sender=self.__class__)
 
     def create_request(self, scope: Any, body_file: Any) -> tuple[ASGIRequest, None] | tuple[None, HttpResponseBase]:
         """Return the request, or the answer to one that cannot be read."""

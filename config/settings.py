@@ -68,6 +68,7 @@ INSTALLED_APPS = [
     "django_tasks_db",
 ]
 
+# Under ASGI Django's own run in the event loop, without a thread for each: config/in_loop.py.
 MIDDLEWARE = [
     "config.middleware.request_id",
     # What any other answers, and Django for it, gets the headers.
@@ -143,7 +144,8 @@ if CACHES["default"]["BACKEND"] == "django.core.cache.backends.redis.RedisCache"
 elif CACHES["default"]["BACKEND"] == "django.core.cache.backends.locmem.LocMemCache":
     # With Django's 300 somebody could push the count of their own tries out by trying many names.
     CACHES["default"].setdefault("OPTIONS", {}).setdefault("MAX_ENTRIES", 50_000)
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+# Django's own in the database, read together with the person in one query.
+SESSION_ENGINE = "accounts.sessions"
 SESSION_COOKIE_AGE = int(timedelta(days=14).total_seconds())
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"

@@ -14,13 +14,14 @@ from django.views.decorators.http import require_POST
 
 from accounts.limits import limited
 from accounts.selectors import person
+from config.pages import in_one_hop
 from rapidpro_integration import selectors, services
 from rapidpro_integration.checking import as_told, outcome_of
 from rapidpro_integration.client.errors import AbstractRequestException
 from rapidpro_integration.flow_lists import alisting
 from rapidpro_integration.models import RapidProToken
 from rapidpro_integration.problems import PROBLEMS, Text, log_problem
-from rapidpro_integration.workspaces import aoverview
+from rapidpro_integration.workspaces import aoverview, overview
 
 MAX_TYPED = 200
 # A card waits no longer than a person does. The page of the flows has more patience, and says how far it is.
@@ -39,11 +40,12 @@ class Note:
     reference: str = ""
 
 
-async def home(request: HttpRequest) -> HttpResponseBase:
+@in_one_hop
+def home(request: HttpRequest) -> HttpResponseBase:
     """Show the cards of the person's tokens; with `q` also the flows found. What is kept is all that is asked."""
     typed = request.GET.get("q", "").replace("\0", "")[:MAX_TYPED]
-    tokens = await selectors.atokens_of(person(request).pk)
-    context = {"section": "home", "overview": await aoverview(tokens, typed), "typed": typed}
+    tokens = list(selectors.tokens_of(person(request).pk))
+    context = {"section": "home", "overview": overview(tokens, typed), "typed": typed}
     return TemplateResponse(request, _TEMPLATE, context)
 
 

@@ -61,14 +61,9 @@ def tokens_of(owner_id: int) -> QuerySet[RapidProToken]:
     return with_access(RapidProToken.objects.filter(owner_id=owner_id)).fetch_mode(models.FETCH_RAISE)
 
 
-async def atokens_of(owner_id: int) -> list[RapidProToken]:
-    """Return the owner's tokens by label."""
-    return [token async for token in tokens_of(owner_id)]
-
-
-async def aget_token_or_404(owner_id: int, token_id: UUID) -> RapidProToken:
+def get_token_or_404(owner_id: int, token_id: UUID) -> RapidProToken:
     """Return the owner's token, still sealed. Raises Http404 for an unknown one and for another tenant's alike."""
-    token = await tokens_of(owner_id).filter(pk=token_id).afirst()
+    token = tokens_of(owner_id).filter(pk=token_id).first()
     if token is None:
         raise Http404
     return token
@@ -117,4 +112,4 @@ async def aserver_requests_of(person_id: int) -> list[ServerRequest]:
     return [request async for request in requests]
 
 
-areach_of = sync_to_async(reach_of)
+aget_token_or_404, areach_of = sync_to_async(get_token_or_404), sync_to_async(reach_of)

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts.limits import limited
 from accounts.reauthentication import reauthentication_required
 from accounts.selectors import person
+from config.pages import in_one_hop
 from rapidpro_integration import selectors, services
 from rapidpro_integration.canaries import KeyUnfitError
 from rapidpro_integration.checking import CheckOutcome, acheck_secret, acheck_token
@@ -40,10 +41,11 @@ def _page(request: HttpRequest, template: str, **context: object) -> TemplateRes
 
 
 @require_safe
-async def token_list(request: HttpRequest) -> HttpResponseBase:
+@in_one_hop
+def token_list(request: HttpRequest) -> HttpResponseBase:
     """Show the person's tokens by label, each with its state."""
     owner_id = person(request).pk
-    tokens, digest = await selectors.atokens_of(owner_id), await wishes.awants_digest(owner_id)
+    tokens, digest = list(selectors.tokens_of(owner_id)), wishes.wants_digest(owner_id)
     return _page(request, "token_list.html", tokens=tokens, digest=digest)
 
 
@@ -93,15 +95,16 @@ async def _anot_saved(
 
 
 @require_safe
-async def token_detail(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
+@in_one_hop
+def token_detail(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
     """Show what is known of one token: its state, its workspace, its last check."""
-    token = await selectors.aget_token_or_404(person(request).pk, token_id)
+    token = selectors.get_token_or_404(person(request).pk, token_id)
     return _page(
         request,
         "token_detail.html",
         token=token,
         problem=problem_of_state(token.shown_state),
-        health=await page.aof_token(token),
+        health=page.of_token(token),
         now=timezone.now(),
         just_added="added" in request.GET,
     )

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from asgiref.sync import sync_to_async
-
 from rapidpro_integration.health import charts, history, wording
 from rapidpro_integration.health.history import History
 from rapidpro_integration.models import RapidProToken, TokenCheck
@@ -42,6 +40,3 @@ def of_token(token: RapidProToken) -> Health:
     recent = list(TokenCheck.objects.filter(token_id=token.pk)[:_RECENT])
     changes = [Change(check, wording.drift_lines(check.drift or {})) for check in history.drifts_of(token.pk)]
     return Health(past, charts.strip(past.days), charts.line(past.days), recent, changes)
-
-
-aof_token = sync_to_async(of_token)

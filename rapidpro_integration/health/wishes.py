@@ -15,5 +15,4 @@ def set_digest(person_id: int, *, wanted: bool) -> None:
     DigestWish.objects.update_or_create(person_id=person_id, defaults={"wanted": wanted})
 
 
-awants_digest = sync_to_async(wants_digest)
 aset_digest = sync_to_async(set_digest)

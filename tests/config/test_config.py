@@ -166,7 +166,7 @@ def start(code: str = FACTS, **environment: str) -> subprocess.CompletedProcess[
 def test_a_whole_production_starts() -> None:
     done = start(HTTPS="true")
     cookies = "__Host-sessionid __Host-csrftoken __Host-device"
-    assert done.stdout.strip() == f"False {cookies} django.contrib.sessions.backends.db", done.stderr
+    assert done.stdout.strip() == f"False {cookies} accounts.sessions", done.stderr
     assert start(DEBUG="true", ALLOWED_HOSTS="127.0.0.1,[::1],console.localhost").stdout.startswith("True")
     assert start(HTTPS="false").stdout.startswith("False sessionid csrftoken device")
 

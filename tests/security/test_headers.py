@@ -143,7 +143,7 @@ def test_too_many_fields_are_a_400(owner: User) -> None:
 
 def test_fault_of_ours(owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
     client = browser(owner)
-    monkeypatch.setattr("rapidpro_integration.selectors.atokens_of", lambda owner_id: 1 / 0)
+    monkeypatch.setattr("rapidpro_integration.selectors.tokens_of", lambda owner_id: 1 / 0)
     response = client.get("/tokens/", secure=True)
     assert response.status_code == 500
     assert_headers(response.headers)
