@@ -18,6 +18,7 @@ SOURCES = [*sorted((ROOT / "client").rglob("*.py")), *sorted((ROOT / "reads").rg
 WRITING = {"POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"}
 # What sends a request in httpx and aiohttp, whatever its method is called.
 SENDING = {"request", "_request", "send", "stream", "build_request", "ws_connect", "handle_async_request", "Request"}
+SENDING |= {"_Request", "ClientRequest"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -37,13 +38,17 @@ def test_requests_are_made_in_one_place_only_and_are_gets() -> None:
     found = []
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in SENDING:
-                found.append((path.name, node.func.attr, ast.unparse(node.args[0]) if node.args else ""))
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute | ast.Name):
+                continue
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
+            if called in SENDING:
+                found.append((path.name, called, ast.unparse(node.args[0]) if node.args else ""))
     assert sorted(found) == [
         ("api.py", "Request", "'GET'"),
         ("wire.py", "Request", "'GET'"),
+        ("wire.py", "_Request", "'GET'"),
         ("wire.py", "handle_async_request", "request"),
-        ("wire.py", "request", "'GET'"),
+        ("wire.py", "send", "connection"),
     ]
 
 
