@@ -11,7 +11,7 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.contrib.auth.middleware import AuthenticationMiddleware, LoginRequiredMiddleware
+from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -22,6 +22,8 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.locale import LocaleMiddleware
 from django.middleware.security import SecurityMiddleware
 from django.utils.deprecation import MiddlewareMixin
+
+from config.signing_in import SignInRequired
 
 type Before = Callable[[HttpRequest], HttpResponseBase | None]
 type After = Callable[[HttpRequest, HttpResponseBase], HttpResponseBase]
@@ -107,7 +109,7 @@ class Authentication(InLoop, AuthenticationMiddleware):
     """The person, not asked for yet: `accounts.middleware` does that."""
 
 
-class LoginRequired(InLoop, LoginRequiredMiddleware):
+class LoginRequired(InLoop, SignInRequired):
     """Every view is for those who have signed in, unless it says otherwise; `accounts.middleware` has loaded them."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -119,7 +121,7 @@ class LoginRequired(InLoop, LoginRequiredMiddleware):
 
 
 TWINS = {
-    f"{django.__module__}.{django.__qualname__}": f"{ours.__module__}.{ours.__qualname__}"
+    f"{stock.__module__}.{stock.__qualname__}": f"{ours.__module__}.{ours.__qualname__}"
     for ours in (
         Security,
         ContentSecurityPolicy,
@@ -132,5 +134,5 @@ TWINS = {
         Messages,
         XFrameOptions,
     )
-    for django in ours.__bases__[1:]
+    for stock in ours.__bases__[1:]
 }
