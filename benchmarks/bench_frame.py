@@ -35,6 +35,7 @@ def environment(tree: Path, static_root: str) -> dict[str, str]:
         "RAPIDPRO_SERVERS": "https://rapidpro.example",
         "LOG_LEVEL": "WARNING",
         "STATIC_ROOT": static_root,
+        "EMAIL_URL": "dummymail://",
     }
 
 
