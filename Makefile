@@ -9,7 +9,7 @@ POSTGRES_URL ?= postgres://postgres@127.0.0.1:5432/postgres
 REDIS_URL ?= rediscache://127.0.0.1:6379/9
 COVERAGE := --cov=accounts --cov=rapidpro_integration --cov=config --cov-report=term-missing:skip-covered --cov-fail-under=96
 
-.PHONY: help run setup test check lint format types drift test-postgres e2e faults bulkheads security bench messages requirements shell reset-demo clean
+.PHONY: help run setup test check lint format types drift test-postgres e2e faults bulkheads security bench bench-site messages requirements shell reset-demo clean
 
 help: ## List all targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
@@ -57,6 +57,11 @@ bench: ## Measure the client and the list of flows; writes docs/benchmarks.md (B
 	@bin/setup bench
 	@$(PY) -m benchmarks.bench_client $(BENCH)
 	@$(PY) -m benchmarks.bench_list $(LIST)
+
+bench-site: ## Measure pages of the whole site beside other programs; some eight minutes (BENCH="--quick")
+	@bin/setup dev
+	@bin/setup bench
+	@$(PY) -m benchmarks.bench_site $(BENCH)
 
 security: setup ## Run the tests of each promise about a token, a line each (ROWS=20000 to rotate)
 	@$(PY) -m tests.security --rows $(or $(ROWS),20000)

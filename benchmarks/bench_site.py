@@ -1,0 +1,90 @@
+"""The whole site under load, beside programs that do the same: `python -m benchmarks.bench_site`.
+
+A section of docs/benchmarks.md, and all figures as JSON. It starts a PostgreSQL and a Redis of its own, an upstream
+that answers over TLS after 100 ms, two processes of each program, and signed-in people with a token each. Loopback
+only. Any error in any page makes it end with 1; what was measured is written all the same, and says so.
+
+    python -m benchmarks.bench_site                                                     everything, some eight minutes
+    python -m benchmarks.bench_site --quick                                             about a minute
+    python -m benchmarks.bench_site --only ours ours-kept --in-flight 100 --quick       to see what a change brings
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from benchmarks import harness, sections
+from benchmarks.harness import ROOT
+from benchmarks.pages import measuring, report
+from benchmarks.pages.measuring import Plan
+from benchmarks.pages.programs import KINDS, ProgramError
+from benchmarks.pages.services import ServicesError
+
+
+def plan_of(options: argparse.Namespace) -> Plan:
+    """Return what the options ask for."""
+    quick = options.quick
+    return Plan(
+        kinds=[KINDS[name] for name in KINDS if name in (options.only or KINDS)],
+        in_flight=options.in_flight or ([1, 10, 100] if quick else [1, 10, 100, 500]),
+        rounds=options.rounds or (1 if quick else 5),
+        warm_s=0.5 if quick else 0.7,
+        seconds=options.seconds or (1.0 if quick else 2.0),
+        people=2_000 if quick else 4_000,
+    )
+
+
+def main() -> None:
+    """Measure, and write the section."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("output", nargs="?", type=Path, help="the page to write into; - writes nothing")
+    parser.add_argument("--only", nargs="+", choices=KINDS, help="these programs alone")
+    parser.add_argument("--in-flight", type=int, nargs="+")
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--seconds", type=float)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--json", type=Path, default=ROOT / "docs" / "benchmarks-site.json")
+    options = parser.parse_args()
+    plan, started = plan_of(options), time.monotonic()
+    # What was started is stopped too when somebody else ends this.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped."))
+    run = {
+        "command": " ".join(["python -m benchmarks.bench_site", *sys.argv[1:]]),
+        "machine": harness.machine(),
+        "load_before": os.getloadavg()[0],
+        "speed_ms": [measuring.speed_ms()],
+        "seconds": plan.seconds,
+        "rounds": plan.rounds,
+    }
+    try:
+        with tempfile.TemporaryDirectory(prefix="bench-pages-") as name, ExitStack() as stack:
+            stage = stack.enter_context(measuring.stage(Path(name)))
+            run["capacity"] = harness.capacity(stage.upstream)
+            measuring.start(stage, plan, stack)
+            run["cells"] = measuring.all_cells(stage, plan)
+    except (ProgramError, ServicesError) as error:
+        sys.exit(f"Not measured: {error}")
+    run["speed_ms"].append(measuring.speed_ms())
+    run["took_s"] = time.monotonic() - started
+    text = report.render(run)
+    print(text)
+    # A part is for who asked for it; the page has whole runs.
+    is_whole = not (options.quick or options.only or options.in_flight)
+    output = options.output or (ROOT / "docs" / "benchmarks.md" if is_whole else Path("-"))
+    if str(output) != "-":
+        sections.put(output, "site", text)
+        options.json.write_text(json.dumps(run, indent=1), "utf-8")
+    if faults := report.faults(run["cells"]):
+        sys.exit("\n".join(["Not all pages were right:", *faults]))
+
+
+if __name__ == "__main__":
+    main()
