@@ -58,10 +58,11 @@ bench: ## Measure the client and the list of flows; writes docs/benchmarks.md (B
 	@$(PY) -m benchmarks.bench_client $(BENCH)
 	@$(PY) -m benchmarks.bench_list $(LIST)
 
-bench-site: ## Measure pages of the whole site beside other programs; some eight minutes (BENCH="--quick")
+bench-site: ## Measure pages of the whole site beside other programs, and profile one; ten minutes (BENCH="--quick")
 	@bin/setup dev
 	@bin/setup bench
 	@$(PY) -m benchmarks.bench_site $(BENCH)
+	@$(PY) -m benchmarks.profile_page
 
 security: setup ## Run the tests of each promise about a token, a line each (ROWS=20000 to rotate)
 	@$(PY) -m tests.security --rows $(or $(ROWS),20000)

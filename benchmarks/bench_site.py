@@ -12,19 +12,22 @@ only. Any error in any page makes it end with 1; what was measured is written al
 import argparse
 import json
 import os
+import re
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import harness, sections
-from benchmarks.harness import ROOT
-from benchmarks.pages import measuring, report
+from benchmarks import certs, harness, sections
+from benchmarks.harness import ROOT, Figures
+from benchmarks.pages import extras, measuring, report
 from benchmarks.pages.measuring import Plan
 from benchmarks.pages.programs import KINDS, ProgramError
-from benchmarks.pages.services import ServicesError
+from benchmarks.pages.services import ServicesError, postgresql
 
 
 def plan_of(options: argparse.Namespace) -> Plan:
@@ -40,6 +43,18 @@ def plan_of(options: argparse.Namespace) -> Plan:
     )
 
 
+def versions() -> dict[str, str]:
+    """Return the versions of what serves the pages and stores what they are made of."""
+    names = ("django", "asgiref", "uvicorn", "gunicorn", "psycopg", "redis", "httptools")
+    programs = [["redis-server", "--version"], [postgresql("postgres"), "--version"]]
+    said = [subprocess.run(command, capture_output=True, text=True, check=True).stdout for command in programs]
+    found = [re.search(r"\d+\.\d[\d.]*", text) for text in said]
+    stores = ", ".join(
+        f"{name} {match[0] if match else '?'}" for name, match in zip(("Redis", "PostgreSQL"), found, strict=True)
+    )
+    return {"Servers": ", ".join(f"{name} {version(name)}" for name in names), "Stores": stores}
+
+
 def main() -> None:
     """Measure, and write the section."""
     parser = argparse.ArgumentParser(
@@ -51,14 +66,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument(
+        "--extras", action="store_true", help="long lists and slow servers too, as a whole run has them"
+    )
     parser.add_argument("--json", type=Path, default=ROOT / "docs" / "benchmarks-site.json")
     options = parser.parse_args()
     plan, started = plan_of(options), time.monotonic()
+    # A part is for who asked for it; the page has whole runs.
+    is_whole = options.extras or not (options.quick or options.only or options.in_flight)
     # What was started is stopped too when somebody else ends this.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped."))
-    run = {
+    run: Figures = {
         "command": " ".join(["python -m benchmarks.bench_site", *sys.argv[1:]]),
-        "machine": harness.machine(),
+        "machine": harness.machine() | versions(),
         "load_before": os.getloadavg()[0],
         "speed_ms": [measuring.speed_ms()],
         "seconds": plan.seconds,
@@ -66,23 +86,27 @@ def main() -> None:
     }
     try:
         with tempfile.TemporaryDirectory(prefix="bench-pages-") as name, ExitStack() as stack:
-            stage = stack.enter_context(measuring.stage(Path(name)))
+            certificates = certs.make(Path(name))
+            long, slow = stack.enter_context(extras.upstreams(certificates)) if is_whole else ({}, [])
+            origins = [upstream.origin for upstream in (*long.values(), *slow)]
+            stage = stack.enter_context(measuring.stage(Path(name), certificates, origins))
             run["capacity"] = harness.capacity(stage.upstream)
             measuring.start(stage, plan, stack)
             run["cells"] = measuring.all_cells(stage, plan)
+            if is_whole:
+                run["first_rows"] = extras.first_rows(stage, stage.programs["ours"], long)
+                run["crowd"] = extras.crowd(stage, slow)
     except (ProgramError, ServicesError) as error:
         sys.exit(f"Not measured: {error}")
     run["speed_ms"].append(measuring.speed_ms())
     run["took_s"] = time.monotonic() - started
     text = report.render(run)
     print(text)
-    # A part is for who asked for it; the page has whole runs.
-    is_whole = not (options.quick or options.only or options.in_flight)
     output = options.output or (ROOT / "docs" / "benchmarks.md" if is_whole else Path("-"))
     if str(output) != "-":
         sections.put(output, "site", text)
         options.json.write_text(json.dumps(run, indent=1), "utf-8")
-    if faults := report.faults(run["cells"]):
+    if faults := report.faults(run):
         sys.exit("\n".join(["Not all pages were right:", *faults]))
 
 

@@ -131,6 +131,7 @@ class State:
             "requests": self.requests,
             "connections": self.connections,
             "tokens": len(self.tokens),
+            "in_flight": self.in_flight,
             "max_in_flight": self.max_in_flight,
             "latency_sum_s": self.latency_sum_s,
             "seconds": seconds,

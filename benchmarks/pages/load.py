@@ -51,6 +51,8 @@ class Orders:
     pages: int = 0
     #: The clock runs on until so many came, but no longer than LONGEST_S.
     least: int = 0
+    #: How long it takes until all connections are there.
+    ramp_s: float = 0.0
 
     def encode(self) -> bytes:
         """Return the orders as `load` reads them."""
@@ -174,6 +176,8 @@ class Load:
             host, port = orders.addresses[number % len(orders.addresses)]
             make: Callable[[], _Browser] = lambda: _Browser(self)  # noqa: E731  # a factory, as asyncio wants it
             browsers.append((await loop.create_connection(make, host, port))[1])
+            if orders.ramp_s:
+                await asyncio.sleep(orders.ramp_s / orders.in_flight)
         await self._wait(browsers, orders.warm_s)
         started, own, cpu = time.perf_counter(), time.process_time(), trees.cpu_s(orders.pids)
         before = len(self.seen.pages)

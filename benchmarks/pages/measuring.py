@@ -7,10 +7,9 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import batched
 from pathlib import Path
-from typing import Any
 
 from benchmarks import certs
 from benchmarks.child import control
@@ -84,9 +83,11 @@ def words_of_the_page() -> list[str]:
 
 
 @contextmanager
-def stage(folder: Path, more_origins: Sequence[str] = ()) -> Iterator[Stage]:
-    """Start the services and the upstream, and make the site's tables and static files. Raises ProgramError."""
-    certificates = certs.make(folder)
+def stage(folder: Path, certificates: certs.Certificates, more_origins: Sequence[str] = ()) -> Iterator[Stage]:
+    """Start the services and the upstream, and make the site's tables and static files.
+
+    The site may send tokens to `more_origins` too. Raises ProgramError and ServicesError.
+    """
     with Services(folder) as services, Upstream(PAGE_ROWS, certificates) as upstream:
         url, ca = services.create_database("site"), str(certificates.ca)
         site = programs.of_the_site(folder, url, services.cache_url(0), [upstream.origin, *more_origins], ca)
@@ -250,8 +251,3 @@ def speed_ms() -> float:
     for number in range(300_000):
         total += number * number
     return (time.process_time() - started) * 1000
-
-
-def narrowed(plan: Plan, **changes: Any) -> Plan:
-    """Return the plan with some changes."""
-    return replace(plan, **changes)

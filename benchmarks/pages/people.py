@@ -12,6 +12,7 @@ import sys
 import time
 import uuid
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 
 import django
@@ -19,17 +20,23 @@ import django
 _AT_ONCE = 2_000
 
 
+def _store(key: str | None = None) -> Any:
+    """Return a session of the kind that the settings name."""
+    from django.conf import settings
+
+    return import_module(settings.SESSION_ENGINE).SessionStore(key)
+
+
 def _session_content(user: Any, key: str) -> dict[str, Any]:
     """Return what a session holds after the sign-in and the first look at a page."""
     from django.conf import settings
     from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-    from django.contrib.sessions.backends.db import SessionStore
     from django.http import HttpRequest
 
     from accounts import services
 
     request = HttpRequest()
-    request.session = SessionStore(key)
+    request.session = _store(key)
     seen = {"mark": services._mark(request), "at": time.time(), "since": time.time()}
     return {
         SESSION_KEY: str(user.pk),
@@ -42,7 +49,6 @@ def _session_content(user: Any, key: str) -> dict[str, Any]:
 def make(origin: str, count: int) -> list[dict[str, str]]:
     """Save so many people, each with one session and one working token at `origin`; return their visits."""
     from django.conf import settings
-    from django.contrib.sessions.backends.db import SessionStore
     from django.contrib.sessions.models import Session
     from django.db import connection
     from django.urls import reverse
@@ -65,7 +71,7 @@ def make(origin: str, count: int) -> list[dict[str, str]]:
         _AT_ONCE,
     )
     sessions, seen, tokens, visits = [], [], [], []
-    store = SessionStore()
+    store = _store()
     with canaries.sealing():
         for number, user in zip(numbers, users, strict=True):
             key = f"{number:032x}"
@@ -106,12 +112,11 @@ def make(origin: str, count: int) -> list[dict[str, str]]:
 
 def renew() -> None:
     """Say of each session that it was seen just now."""
-    from django.contrib.sessions.backends.db import SessionStore
     from django.contrib.sessions.models import Session
 
     from accounts.models import SignedInSession
 
-    store, changed = SessionStore(), []
+    store, changed = _store(), []
     for row in SignedInSession.objects.select_related("session", "user").iterator():
         row.session.session_data = store.encode(_session_content(row.user, row.session_id))
         changed.append(row.session)

@@ -19,7 +19,7 @@ class ServicesError(Exception):
     """PostgreSQL or Redis cannot be started here. The message says what is missing."""
 
 
-def _postgresql(name: str) -> str:
+def postgresql(name: str) -> str:
     """Return the path of one of PostgreSQL's programs, of the newest version that is installed."""
     versions = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: float(path.parts[4]))
     found = str(versions[-1]) if versions else shutil.which(name)
@@ -55,7 +55,7 @@ class Services:
                 shutil.chown(path, _USER, _USER)
         where, quiet = ["-D", str(self._data)], {"check": True, "stdout": subprocess.DEVNULL, "cwd": "/"}
         subprocess.run(
-            _as_its_user(_postgresql("initdb"), *where, "-U", _USER, "--auth=trust", "--encoding=UTF8", "--locale=C"),
+            _as_its_user(postgresql("initdb"), *where, "-U", _USER, "--auth=trust", "--encoding=UTF8", "--locale=C"),
             **quiet,  # type: ignore[call-overload]  # a mapping of keywords
         )
         options = (
@@ -63,7 +63,7 @@ class Services:
             f"-c unix_socket_directories={self._data}"
         )
         subprocess.run(
-            _as_its_user(_postgresql("pg_ctl"), *where, "-w", "-l", str(self._log), "-o", options, "start"),
+            _as_its_user(postgresql("pg_ctl"), *where, "-w", "-l", str(self._log), "-o", options, "start"),
             **quiet,  # type: ignore[call-overload]
         )
         self.postgres_pid = int((self._data / "postmaster.pid").read_text("ascii").split()[0])
@@ -80,7 +80,7 @@ class Services:
         self._redis.terminate()
         self._redis.wait(20)
         subprocess.run(
-            _as_its_user(_postgresql("pg_ctl"), "-D", str(self._data), "-m", "fast", "-w", "stop"),
+            _as_its_user(postgresql("pg_ctl"), "-D", str(self._data), "-m", "fast", "-w", "stop"),
             check=True,
             stdout=subprocess.DEVNULL,
             cwd="/",
