@@ -172,6 +172,7 @@ class Load:
         """Do what was ordered, and return the figures."""
         orders, loop = self.orders, asyncio.get_running_loop()
         browsers = []
+        begun, cpu_begun = time.perf_counter(), trees.cpu_s(orders.pids)
         for number in range(orders.in_flight):
             host, port = orders.addresses[number % len(orders.addresses)]
             make: Callable[[], _Browser] = lambda: _Browser(self)  # noqa: E731  # a factory, as asyncio wants it
@@ -191,6 +192,7 @@ class Load:
         figures["own_cpu_s"] = time.process_time() - own
         self._until = 0.0
         await self._wait(browsers, 120)
+        figures |= {"all_wall_s": time.perf_counter() - begun, "all_cpu_s": trees.cpu_s(orders.pids) - cpu_begun}
         # Those that came within the clock are the rate; those that were under way when it stopped count for the times.
         within = [page for page in self.seen.pages if started <= page[0] < ended]
         timed = [page for page in self.seen.pages if page[0] >= started]

@@ -23,6 +23,7 @@ from benchmarks.rows import PAGE_ROWS, Flows
 LATENCY_MS = 100.0
 KEPT_PEOPLE = 200
 WINDOW = 10
+GENERATIONS = 3
 # Where that many people wait, a slow program is measured once, and for longer.
 MANY = 500
 _SLOW_SECONDS = 8.0
@@ -179,19 +180,24 @@ def cell(stage: Stage, program: Program, in_flight: int, plan: Plan, offset: int
     )
     upstream = stage.stats()
     _check(kind, figures, upstream)
-    done, every, times = figures["done"], max(1, figures["all"]), figures.pop("ms")
+    every, times = max(1, figures["all"]), figures.pop("ms")
+    # Where a page takes about as long as the clock runs, its CPU is that of many others that are not done yet: then
+    # all pages count, from the first request to the last answer.
+    is_short = figures["done"] < GENERATIONS * in_flight
+    done = figures["all" if is_short else "done"]
+    wall_s, cpu_s = (figures["all_wall_s"], figures["all_cpu_s"]) if is_short else (figures["wall_s"], figures["cpu_s"])
     rows = figures.pop("row_ms")
     return figures | {
         "in_flight": in_flight,
-        "rate": done / figures["wall_s"],
-        "cpu_ms": figures["cpu_s"] * 1000 / done if done else None,
+        "rate": done / wall_s,
+        "cpu_ms": cpu_s * 1000 / done if done else None,
         "ms": [statistics.median(window) for window in batched(times, WINDOW)],
         "p99_ms": _p99(times),
         "row_ms": statistics.median(rows) if rows else None,
         "peak_mb": trees.peak_mb(orders.pids),
         "postgres_ms": postgres_s * 1000 / every,
         "redis_ms": redis_s * 1000 / every,
-        "load_ms": figures["own_cpu_s"] * 1000 / done if done else None,
+        "load_ms": figures["own_cpu_s"] * 1000 / figures["done"] if figures["done"] else None,
         "upstream": upstream,
     }
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks import targets
 from benchmarks.harness import Figures
-from benchmarks.pages.measuring import LATENCY_MS, WINDOW
+from benchmarks.pages.measuring import GENERATIONS, LATENCY_MS, WINDOW
 from benchmarks.pages.programs import KINDS
 from benchmarks.pages.targets import all_targets
 from benchmarks.report import number, table
@@ -45,8 +45,9 @@ The programs take turns, in {rounds} rounds, each for {seconds:g} s after a warm
 for longer). A cell is the median of the rounds with the smallest and the largest; times are medians of windows of
 {window} pages, with the smallest and the largest window. *CPU a page* is that of all processes of the program;
 *PostgreSQL*, *Redis* and *load* are the same for the database, the cache and the generator; *peak* is the highest
-resident memory of the program's processes together; *upstream* the share of one core that it used. Any error anywhere
-makes the run fail. The fixed loop says how quick the machine was for everybody while this ran.
+resident memory of the program's processes together; *upstream* the share of one core that it used. Where fewer than
+{generations} pages came over each connection, the pages of the warm-up and those under way at the end count too. Any
+error anywhere makes the run fail. The fixed loop says how quick the machine was for everybody while this ran.
 """
 
 
@@ -100,7 +101,10 @@ def render(run: Figures) -> str:
     for in_flight in sorted({in_flight for loads in cells.values() for in_flight in loads}):
         parts += [f"### {in_flight} in flight", table(_HEAD, _rows(cells, in_flight))]
     parts += [_capacity(run), *_extras(run)]
-    parts += ["### How pages are measured", _METHOD.format(**run, latency_ms=LATENCY_MS, window=WINDOW).strip()]
+    parts += [
+        "### How pages are measured",
+        _METHOD.format(**run, latency_ms=LATENCY_MS, window=WINDOW, generations=GENERATIONS).strip(),
+    ]
     return "\n\n".join(parts)
 
 
