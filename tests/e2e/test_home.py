@@ -1,22 +1,11 @@
 """The home page in a real browser: cards out of what is kept, one search, and a broken token beside the others."""
 
 import re
-from collections.abc import Iterator
 
-import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import screenshot, sign_in
 from tests.e2e.test_journey import OWNER
-
-
-@pytest.fixture
-def plain_page(browser: Browser) -> Iterator[Page]:
-    """Return a page of a browser that runs no script."""
-    context = browser.new_context(java_script_enabled=False, locale="en-GB")
-    context.set_default_timeout(10_000)
-    yield context.new_page()
-    context.close()
 
 
 def open_home(page: Page, base_url: str) -> None:
