@@ -30,18 +30,21 @@ STATEMENTS = (
         SELECT {_uuid("session")}, 'Firefox', {_AGO}, {_AGO}, 'grown' || n, id FROM grown""",
     """INSERT INTO mfa_authenticator (type, data, user_id, created_at)
         SELECT 'totp', '{}', id, now() FROM grown WHERE n % 3 = 0""",
-    f"""INSERT INTO rapidpro_integration_rapidprotoken (id, label, server, sealed, key_id, fingerprint, last_four, state,
+    f"""INSERT INTO rapidpro_integration_rapidprotoken (id, label, server, sealed, key_id, fingerprint, last_four,
+            state,
             workspace_uuid, workspace_name, workspace_country, workspace_languages, workspace_time_zone, created_on,
             changed_on, checked_on, last_used_on, check_duration_ms, check_status, check_reference, owner_id,
             broken_since, leased_until, next_check_on, rotate_on)
         SELECT {_uuid("token")}, 'Token ' || n, {_SERVER}, 'v1.k1.' || repeat('x', 100), 'k1',
-            md5('a' || n) || md5('b' || n), right(md5('' || n), 4), {_STATE}, {_uuid("workspace")}, 'Workspace ' || n / 2, 'RW', '[]', 'UTC', {_AGO},
+            md5('a' || n) || md5('b' || n), right(md5('' || n), 4), {_STATE}, {_uuid("workspace")},
+            'Workspace ' || n / 2, 'RW', '[]', 'UTC', {_AGO},
             {_AGO}, {_AGO}, {_AGO}, 200, 200, '', id,
             CASE WHEN n % 7 IN (4, 5) THEN {_AGO} END,
             CASE WHEN n % 1000 = 0 THEN now() + interval '1 minute' END,
             now() + (n % 1000) * interval '1 minute',
             CASE WHEN n % 20 = 0 THEN now() + (n % 300 - 3) * interval '1 day' END FROM grown""",
-    f"""INSERT INTO rapidpro_integration_tokencheck (started_on, state, kind, http_status, duration_ms, reference, trigger,
+    f"""INSERT INTO rapidpro_integration_tokencheck (started_on, state, kind, http_status, duration_ms, reference,
+            trigger,
             server, drift, token_id)
         SELECT now() - (n % 5000) * interval '2 hours' - k * interval '6 hours', {_STATE}, '', 200, 200, '', 'due',
             {_SERVER}, CASE WHEN n % 100 = 0 THEN '{{}}'::jsonb END, {_uuid("token")}
@@ -60,14 +63,16 @@ STATEMENTS = (
     f"""INSERT INTO django_tasks_database_dbtaskresult (id, status, args_kwargs, priority, task_path, queue_name,
             backend_name, run_after, enqueued_at, finished_at, started_at, exception_class_path, traceback, worker_ids)
         SELECT {_uuid("task")}, CASE WHEN n % 100 = 0 THEN 'FAILED' ELSE 'SUCCESSFUL' END,
-            '{{"args": [], "kwargs": {{}}}}', 0, 'rapidpro_integration.health.tasks.check', 'default', 'default', {_AGO}, {_AGO}, {_AGO}, {_AGO}, '', '', '[]'
+            '{{"args": [], "kwargs": {{}}}}', 0, 'rapidpro_integration.health.tasks.check', 'default', 'default',
+            {_AGO}, {_AGO}, {_AGO}, {_AGO}, '', '', '[]'
         FROM grown WHERE n % 10 = 0""",
     # Entries are added one by one, each moving the head of the log on: as a replica no trigger asks for that.
     "SET session_replication_role = replica",
     f"""INSERT INTO accounts_auditentry (number, "when", action, outcome, actor_id, actor_name, owner_id, owner_name,
             token_id, token_label, address, agent, reference, count, details, key_id, previous, mac)
         SELECT (SELECT max(number) FROM accounts_audithead) + row_number() OVER (ORDER BY n),
-            now() - (200000 - n) * interval '1 minute', 'token_opened', 'done', id, 'grown', id, 'grown', {_uuid("token")}, 'Token ' || n, '192.0.2.7', 'Firefox', '',
+            now() - (200000 - n) * interval '1 minute', 'token_opened', 'done', id, 'grown', id, 'grown',
+            {_uuid("token")}, 'Token ' || n, '192.0.2.7', 'Firefox', '',
             1, '{{}}', '', '', '' FROM grown ORDER BY n""",
     "UPDATE accounts_audithead SET number = (SELECT max(number) FROM accounts_auditentry)",
     "RESET session_replication_role",
