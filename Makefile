@@ -9,7 +9,7 @@ POSTGRES_URL ?= postgres://postgres@127.0.0.1:5432/postgres
 REDIS_URL ?= rediscache://127.0.0.1:6379/9
 COVERAGE := --cov=accounts --cov=rapidpro_integration --cov=config --cov-report=term-missing:skip-covered --cov-fail-under=96
 
-.PHONY: help run setup test check lint format types drift test-postgres e2e faults bulkheads security bench bench-servers newcomer release messages requirements shell reset-demo clean
+.PHONY: help run setup test check lint format types drift test-postgres e2e faults bulkheads security bench bench-site bench-servers newcomer release messages requirements shell reset-demo clean
 
 help: ## List all targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
@@ -59,6 +59,12 @@ bench: ## Measure the client and the list of flows; writes docs/benchmarks.md (B
 	@bin/setup bench
 	@$(PY) -m benchmarks.bench_client $(BENCH)
 	@$(PY) -m benchmarks.bench_list $(LIST)
+
+bench-site: ## Measure pages of the whole site beside other programs, and profile one; ten minutes (BENCH="--quick")
+	@bin/setup dev
+	@bin/setup bench
+	@$(PY) -m benchmarks.bench_site $(BENCH)
+	@$(PY) -m benchmarks.profile_page
 
 bench-servers: ## Measure the ASGI servers side by side; writes a section of docs/benchmarks.md (SERVERS="--rounds 5")
 	@bin/setup bench

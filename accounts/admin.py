@@ -12,7 +12,8 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Model, QuerySet
+from django.db.models import Count, Model, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Lower
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
@@ -114,7 +115,7 @@ class UserAdmin(RecordsLooks, FreshProofAdmin, DjangoUserAdmin):  # type: ignore
     list_display = ["email", "name", "username", "is_active", "is_staff", "last_login", "tokens"]
     list_filter = ["is_active", "is_staff", "is_superuser", "groups"]
     search_fields = ["email", "username", "name"]
-    ordering = ["email"]
+    ordering = [Lower("email")]  # as its unique index is
     fieldsets = (
         (None, {"fields": ("email", "username", "password")}),
         (_("Personal info"), {"fields": ("name", "language", "time_zone")}),
@@ -140,9 +141,10 @@ class UserAdmin(RecordsLooks, FreshProofAdmin, DjangoUserAdmin):  # type: ignore
         return {"owner": row}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        """Return the users with the number of their tokens, in one query."""
+        """Return the users with the number of their tokens, in one query; only those of the page are counted."""
         users: QuerySet[User] = super().get_queryset(request)
-        return users.annotate(token_count=Count("rapidpro_tokens"))
+        tokens = User.objects.filter(pk=OuterRef("pk")).order_by().values("pk")
+        return users.annotate(token_count=Subquery(tokens.annotate(number=Count("rapidpro_tokens")).values("number")))
 
     def save_model(self, request: HttpRequest, obj: User, form: ModelForm, change: bool) -> None:  # type: ignore[type-arg]
         """Save; a changed address replaces all that the person had, which could still reset the password."""

@@ -1,6 +1,6 @@
 """A RapidPro-like upstream that is much faster than its clients: `python -m benchmarks.upstream --port 0`.
 
-It prints `READY <port>` and ends when its stdin closes. It reads the request line only, and answers
+It prints `READY <port>` and ends when its stdin closes. It reads the request line and whose token it is, and answers
 
     /api/v2/flows.json?cursor=&before=&after=   pages of 250 flows, newest first; before/after bound modified_on
     /api/v2/workspace.json                      one workspace
@@ -36,6 +36,7 @@ _WORKSPACE = {
     "anon": False,
     "primary_language": "por",
 }
+_AUTHORIZATION = b"uthorization: Token "
 _HEAD = (
     "HTTP/1.1 %s\r\nServer: gunicorn\r\nConnection: keep-alive\r\nContent-Type: application/json\r\n"
     f"Vary: Accept, Cookie\r\nAllow: GET, HEAD, OPTIONS\r\nX-Temba-Workspace: {WORKSPACE_UUID}\r\n"
@@ -120,6 +121,7 @@ class State:
         self.requests = self.connections = 0
         self.max_in_flight = self.in_flight
         self.latency_sum_s = 0.0
+        self.tokens: set[bytes] = set()
         self._since, self._cpu_since = time.perf_counter(), time.process_time()
 
     def stats(self) -> dict[str, float]:
@@ -128,6 +130,8 @@ class State:
         return {
             "requests": self.requests,
             "connections": self.connections,
+            "tokens": len(self.tokens),
+            "in_flight": self.in_flight,
             "max_in_flight": self.max_in_flight,
             "latency_sum_s": self.latency_sum_s,
             "seconds": seconds,
@@ -157,6 +161,8 @@ class Upstream(asyncio.Protocol):
         self._buffer += data
         while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
             head, self._buffer = self._buffer[:end], self._buffer[end + 4 :]
+            if (token := head.find(_AUTHORIZATION)) >= 0:
+                self._state.tokens.add(head[token:].partition(b"\r\n")[0])
             self._request(head[: head.find(b"\r\n")])
 
     def _request(self, line: bytes) -> None:

@@ -83,6 +83,7 @@ class RapidProTokenAdmin(RecordsLooks, FreshProofAdmin):
     list_display = ["label", "owner", "state", "workspace_name", "server", "checked_on", "last_used_on", "created_on"]
     list_filter = ["state", _Wanting, "server", "owner__is_active", "checked_on", "last_used_on"]
     list_select_related = ["owner"]
+    ordering = ["-created_on"]
     list_per_page = 50
     show_full_result_count = False
     search_fields = ["label", "owner__email", "owner__username", "workspace_name", "server", "id"]

@@ -34,11 +34,13 @@ logger = logging.getLogger(__name__)
 
 # The longest that a list may take.
 FETCH_S = 300.0
-# How many may be on their way at once in a process, and of one person's.
-MOST = 64
+# How many may be on their way at once in a process, and of one person's. Most are one page, and wait for their server.
+MOST = 700
 MOST_OF_ONE = 16
 # What the rows of one list may weigh, in about bytes, over all its operations and however often one goes on.
 MAX_WEIGHT = 64 * 1024 * 1024
+# What the rows of all lists on their way in a process may weigh.
+MAX_WEIGHT_OF_ALL = 1024 * 1024 * 1024
 # A list that takes long is asked for in several operations, each with the client's whole deadline before it.
 _OPERATION_S = OPERATION_DEADLINE_S / 3
 # How often it looks around while a page is on its way, and whether another process is done.
@@ -81,7 +83,8 @@ class Arrival:
             if part
             else Rows[Flow]()
         )
-        self._weight = sum(map(_weight, self._rows))
+        #: What its rows take, in about bytes.
+        self.weight = sum(map(_weight, self._rows))
         self._cursor = part.cursor if part else ""
         self._known: set[UUID] = {flow.uuid for flow in self._rows}
         self._pages_count = 0
@@ -263,7 +266,7 @@ class Arrival:
 
     async def _aread(self, interface: RapidProInterface) -> None:
         cursors = set[str]()
-        if self._weight >= MAX_WEIGHT:  # gone on with, and no room is left
+        if self.weight >= MAX_WEIGHT:  # gone on with, and no room is left
             self._rows.stopped_because = "size_cap"
             return
         while True:
@@ -275,7 +278,7 @@ class Arrival:
                         self._rows.stopped_because, self._cursor = "repeated_cursor", ""
                     elif self._cursor and self._pages_count >= MAX_PAGES:
                         self._rows.stopped_because = "page_cap"
-                    elif self._cursor and self._weight >= MAX_WEIGHT:
+                    elif self._cursor and self.weight >= MAX_WEIGHT:
                         self._rows.stopped_because = "size_cap"
                     if not self._cursor or self._rows.stopped_because:
                         return
@@ -288,7 +291,7 @@ class Arrival:
         page.rows = kept.light(flow for flow in page.rows if flow.uuid not in self._known)
         self._known.update(flow.uuid for flow in page.rows)
         self._rows.take(page)
-        self._weight += sum(map(_weight, page.rows))
+        self.weight += sum(map(_weight, page.rows))
         self._cursor = "" if page.stopped_because == "repeated_cursor" else page.following.get("cursor", "")
         self._pages_count += 1
 
@@ -299,11 +302,19 @@ class Arrival:
             await self._akeep_part()
         await marks.anote_progress(self._key, self.progress())
         self._came.set()
+        if self._is_too_much():
+            raise BusyException("Too much is on its way.", retry_after_s=30)
         if not await selectors.ais_usable(self._token):
             await kept.adrop(self._token)
             raise TokenWithdrawn
         # A database has fewer connections than lists may be on their way, and a server takes its time.
         await _aclose_old_connections()
+
+    def _is_too_much(self) -> bool:
+        """Return whether the lists on their way weigh too much together, and this one more than the others."""
+        here = _here().values()
+        total = sum(arrival.weight for arrival in here)
+        return total > MAX_WEIGHT_OF_ALL and self.weight * len(here) >= total
 
     # --- How it ends ----------------------------------------------------------------------------
 

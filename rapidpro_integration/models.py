@@ -88,6 +88,11 @@ class RapidProToken(HealthColumns):
             models.Index(fields=["state", "server"], name="rapidpro_token_state_server"),
             models.Index(fields=["server", "workspace_uuid", "owner"], name="rapidpro_token_workspace"),
             models.Index(fields=["next_check_on"], name="rapidpro_token_next_check"),
+            models.Index(fields=["created_on"], name="rapidpro_token_created"),
+            models.Index(fields=["state"], condition=Q(checked_on__isnull=True), name="rapidpro_token_never_checked"),
+            models.Index(
+                fields=["broken_since"], condition=Q(broken_since__isnull=False), name="rapidpro_token_broken_since"
+            ),
             models.Index(
                 fields=["server"], condition=Q(leased_until__isnull=False), name="rapidpro_token_leased_server"
             ),
@@ -230,6 +235,7 @@ class ServerRequest(models.Model):
         verbose_name = _("server request")
         verbose_name_plural = _("server requests")
         ordering = ["-asked_on", "-pk"]
+        indexes = [models.Index(fields=["asked_on"], name="rapidpro_server_request_asked")]
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(
                 fields=["person", "origin"],

@@ -79,7 +79,7 @@ class ClientMetrics(Collector):
 def from_database() -> Sequence[Metric]:
     """Return the numbers of tokens by state and of tasks by queue and status."""
     tokens = GaugeMetricFamily("console_tokens", "Saved tokens by state.", labels=["state"])
-    counts = dict(RapidProToken.objects.order_by().values_list("state").annotate(Count("pk")))
+    counts = dict(RapidProToken.objects.order_by().values_list("state").annotate(number=Count("*")))
     for state in sorted(TokenState.values):
         tokens.add_metric([state], counts.get(state, 0))
     if not apps.is_installed(_TASKS):

@@ -96,7 +96,7 @@ def note_token_states() -> int:
     hour = this_hour()
     if TokenStateHour.objects.filter(hour=hour).exists():
         return 0
-    counts = dict(RapidProToken.objects.order_by().values_list("state").annotate(Count("pk")))
+    counts = dict(RapidProToken.objects.order_by().values_list("state").annotate(number=Count("*")))
     rows = [TokenStateHour(hour=hour, state=state, count=counts.get(state, 0)) for state in sorted(TokenState.values)]
     # Whoever comes second in the same moment leaves the rows of the first as they are.
     return len(TokenStateHour.objects.bulk_create(rows, ignore_conflicts=True))

@@ -99,16 +99,15 @@ def overview(within: Range, allowed: frozenset[str]) -> Overview:
 
 
 def _tokens() -> dict[str, Any]:
-    """Return the counts of tokens: by state, and those that want something. One query."""
-    by_state = {state: Count("pk", filter=Q(state=state)) for state in TokenState.values}
-    a_week_ago = timezone.now() - timedelta(days=7)
-    return RapidProToken.objects.aggregate(
-        all=Count("pk"),
-        never=Count("pk", filter=Q(checked_on=None) & ~Q(state=TokenState.DISABLED)),
-        rotate=Count("pk", filter=Q(rotate_on__lt=Now())),
-        long_broken=Count("pk", filter=Q(broken_since__lt=a_week_ago, state__in=BROKEN)),
-        **by_state,
-    )
+    """Return the counts of tokens: by state, and those that want something. Four queries, an index each."""
+    rows, a_week_ago = RapidProToken.objects.order_by(), timezone.now() - timedelta(days=7)
+    by_state = dict.fromkeys(TokenState.values, 0) | dict(rows.values_list("state").annotate(number=Count("*")))
+    return by_state | {
+        "all": sum(by_state.values()),
+        "never": rows.filter(checked_on=None).exclude(state=TokenState.DISABLED).count(),
+        "rotate": rows.filter(rotate_on__lt=Now()).count(),
+        "long_broken": rows.filter(broken_since__lt=a_week_ago, state__in=BROKEN).count(),
+    }
 
 
 def _people() -> dict[str, int]:

@@ -134,7 +134,7 @@ def lines(within: Range, origin: str = "") -> list[ServerLine]:
         row["server"]: row
         for row in RapidProToken.objects.order_by("server")
         .values("server")
-        .annotate(number=Count("pk"), broken=Count("pk", filter=Q(state__in=BROKEN)))
+        .annotate(number=Count("*"), broken=Count("state", filter=Q(state__in=BROKEN)))
     }
     numbers = {each.server: each for each in reading.servers_between(within.since, within.until)}
     successes, certificates = reading.last_successes(), reading.certificates()

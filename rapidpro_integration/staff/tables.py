@@ -65,8 +65,16 @@ class Order:
         """Return the rows in this order, equal ones by their key; what is not known comes last."""
         column = next(column for column in self.columns if column.name == self.wanted.removeprefix("-"))
         by = Lower(column.field) if column.is_text else F(column.field)
-        ordered = by.desc(nulls_last=True) if self.wanted.startswith("-") else by.asc(nulls_last=True)
+        # Where nothing is unknown nobody says where that comes: an index is read backwards then, and not sorted.
+        last = True if _may_be_null(rows, column.field) else None
+        ordered = by.desc(nulls_last=last) if self.wanted.startswith("-") else by.asc(nulls_last=last)
         return rows.order_by(ordered, "pk")
+
+
+def _may_be_null(rows: QuerySet[Any], name: str) -> bool:
+    """Return whether a column may hold nothing; what is worked out, or of another table, may."""
+    fields = {field.name: field for field in rows.model._meta.concrete_fields}
+    return name not in fields or fields[name].null
 
 
 def page_of[M: Model](rows: QuerySet[M], number: str | None, count: int | None = None) -> Page[M]:

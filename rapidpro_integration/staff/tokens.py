@@ -136,7 +136,8 @@ def shown(rows: QuerySet[RapidProToken], order: Order, *, last_four: bool) -> Qu
 
 def server_counts() -> dict[str, int]:
     """Return how many tokens there are for each server, by its origin."""
-    rows = RapidProToken.objects.order_by("server").values("server").annotate(number=Count("pk"))
+    # Of "*" and not of the key: the index of states and servers answers it, without the table.
+    rows = RapidProToken.objects.order_by("server").values("server").annotate(number=Count("*"))
     return {row["server"]: row["number"] for row in rows}
 
 

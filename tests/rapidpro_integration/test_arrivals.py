@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from copy import copy
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
@@ -425,6 +426,25 @@ async def test_list_that_weighs_too_much_ends_with_what_came_and_is_not_gone_on_
             assert (len(found.rows), found.stopped_because, found.cursor) == (6, "size_cap", "2")
             assert site.server.asked == [0, 1]
             await site.post("refresh", go_on="1")
+
+
+async def test_heaviest_list_ends_when_all_together_weigh_too_much_and_what_came_is_kept(
+    open_site: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_site() as site:
+        await site.get()
+        heavy = arrivals.find(kept.key_of(site.token))
+        assert heavy is not None
+        with monkeypatch.context() as patch:
+            # With two pages it is still the lighter one, with three it is not.
+            patch.setattr(arrivals, "MAX_WEIGHT_OF_ALL", 4 * heavy.weight)
+            patch.setitem(arrivals._here(), "another", SimpleNamespace(owner_id=0, weight=2.5 * heavy.weight))
+            site.server.let(count=PAGES)
+            with pytest.raises(BusyException, match="Too much"):
+                await heavy.aoutcome()
+        found = await kept.aget(site.token)
+        assert found is not None
+        assert (len(found.rows), found.is_whole) == (9, False)
 
 
 # --- Who looks, and until when --------------------------------------------------------------------
