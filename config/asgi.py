@@ -9,7 +9,8 @@ django.setup(set_prefix=False)
 
 from config.handler import Handler  # noqa: E402  # it needs the settings
 from config.lifespan import Lifespan  # noqa: E402
-from config.start import refuse_unfit_database  # noqa: E402
+from config.start import bound_statements, refuse_unfit_database  # noqa: E402
 
 application = Lifespan(Handler())
+bound_statements()
 refuse_unfit_database()
