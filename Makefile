@@ -4,12 +4,12 @@ SHELL := /bin/sh
 PY := .venv/bin/python
 export PYTHON PORT SANDBOX_PORT
 
-SOURCES := accounts benchmarks config rapidpro_integration tests bin/write-env
+SOURCES := accounts benchmarks config rapidpro_integration tests bin/write-env bin/audit-pins bin/release
 POSTGRES_URL ?= postgres://postgres@127.0.0.1:5432/postgres
 REDIS_URL ?= rediscache://127.0.0.1:6379/9
 COVERAGE := --cov=accounts --cov=rapidpro_integration --cov=config --cov-report=term-missing:skip-covered --cov-fail-under=96
 
-.PHONY: help run setup test check lint format types drift test-postgres e2e faults bulkheads security bench messages requirements shell reset-demo clean
+.PHONY: help run setup test check lint format types drift test-postgres e2e faults bulkheads security bench bench-servers newcomer release messages requirements shell reset-demo clean
 
 help: ## List all targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
@@ -25,9 +25,11 @@ test: setup ## Run the whole suite on SQLite; needs no service and no network
 
 check: lint types drift $(if $(TESTED),,test test-postgres) e2e ## Everything that CI runs
 
-lint: setup ## Find faults and unformatted files
+lint: setup ## Find faults, unformatted files, faults of templates, and known vulnerabilities of the pins
 	@$(PY) -m ruff check $(SOURCES)
 	@$(PY) -m ruff format --check $(SOURCES)
+	@$(PY) -m djlint --lint --quiet templates
+	@$(PY) bin/audit-pins
 
 format: setup ## Format the sources
 	@$(PY) -m ruff check --fix $(SOURCES)
@@ -58,8 +60,18 @@ bench: ## Measure the client and the list of flows; writes docs/benchmarks.md (B
 	@$(PY) -m benchmarks.bench_client $(BENCH)
 	@$(PY) -m benchmarks.bench_list $(LIST)
 
+bench-servers: ## Measure the ASGI servers side by side; writes a section of docs/benchmarks.md (SERVERS="--rounds 5")
+	@bin/setup bench
+	@$(PY) -m benchmarks.bench_servers $(SERVERS)
+
+newcomer: setup ## Do what docs/operations.md tells a newcomer, from a fresh clone to a page over TLS (a few minutes)
+	@$(PY) -m tests.newcomer
+
 security: setup ## Run the tests of each promise about a token, a line each (ROWS=20000 to rotate)
 	@$(PY) -m tests.security --rows $(or $(ROWS),20000)
+
+release: setup ## Build the archive, changelog section, SBOM and checksums of this version in dist/
+	@$(PY) bin/release
 
 messages: setup ## Collect the strings to translate and compile the translations (needs GNU gettext)
 	@mkdir -p config/locale
@@ -80,4 +92,4 @@ reset-demo: setup ## Delete the local database, after asking
 	case "$$answer" in y|Y) rm -f db.sqlite3 db.sqlite3-wal db.sqlite3-shm; echo "Deleted." ;; *) echo "Kept." ;; esac
 
 clean: ## Remove what can be made again; the database and .env stay
-	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage staticfiles tests/e2e/screenshots
+	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage dist staticfiles tests/e2e/screenshots

@@ -15,5 +15,6 @@ class AccountsConfig(AppConfig):
         """Listen to what must end or begin a session, and begin to write down what happens to accounts."""
         from accounts import receivers  # noqa: F401  # importing it connects the receivers
         from accounts.audit import receivers as audit_receivers
+        from config import checks  # noqa: F401  # the checks of a production register themselves
 
         audit_receivers.connect()

@@ -10,6 +10,7 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.forms import ActivateTOTPForm
 from allauth.mfa.totp.internal.auth import SECRET_SESSION_KEY
 from allauth.mfa.utils import decrypt, encrypt
+from allauth.mfa.webauthn.forms import AddWebAuthnForm
 from django.core.cache import cache
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
@@ -32,6 +33,16 @@ class ActivateAppForm(ActivateTOTPForm):  # type: ignore[misc]  # allauth has no
         session[SECRET_SESSION_KEY] = encrypt(self.secret)
         self.fields["code"].label = _("Code")
         self.fields["code"].widget.attrs.update(inputmode="numeric", placeholder="")
+
+
+class AddKeyForm(AddWebAuthnForm):  # type: ignore[misc]  # allauth has no types
+    """allauth's own, in our words."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        passwordless = self.fields["passwordless"]
+        passwordless.label = _("Make it a passkey: sign in with it alone, without a password")
+        passwordless.help_text = _("The key must then ask for your finger, your face or a PIN each time.")
 
 
 class _OnceForm(BaseAuthenticateForm):  # type: ignore[misc]  # allauth has no types

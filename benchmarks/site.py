@@ -47,8 +47,9 @@ class Site:
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="bench-site-")
         self._log, port = Path(self._folder.name) / "site.log", free_port()
-        variables = environment(
-            Path(self._folder.name), SANDBOX_ORIGIN=self._upstream, LOG_LEVEL="WARNING", LOG_FILE=str(self._log)
+        self.folder = Path(self._folder.name)
+        variables = self.variables = environment(
+            self.folder, SANDBOX_ORIGIN=self._upstream, LOG_LEVEL="WARNING", LOG_FILE=str(self._log)
         )
         made: dict[str, Any] = {}
         for command in (
@@ -59,7 +60,7 @@ class Site:
                 [sys.executable, *command], env=variables, cwd=ROOT, check=True, stdout=subprocess.PIPE, timeout=120
             )
             made = json.loads(done.stdout or b"{}")
-        self.tokens, self._cookie = made["tokens"], made["cookie"]
+        self.tokens, self.cookie = made["tokens"], made["cookie"]
         serve = [sys.executable, "-m", "uvicorn", "config.asgi:application", "--host", HOST, "--port", str(port)]
         self._process = subprocess.Popen(
             [*serve, "--log-level", "warning", "--no-access-log", "--lifespan", "on"], env=variables, cwd=ROOT
@@ -79,7 +80,7 @@ class Site:
 
     def get(self, path: str, *, by_htmx: bool = False) -> Answer:
         """Return the page. Raises SiteError if it is not a 200."""
-        headers = {"Cookie": self._cookie, "Accept": "text/html"} | ({"HX-Request": "true"} if by_htmx else {})
+        headers = {"Cookie": self.cookie, "Accept": "text/html"} | ({"HX-Request": "true"} if by_htmx else {})
         started = time.perf_counter()
         self._connection.request("GET", path, headers=headers)
         response = self._connection.getresponse()

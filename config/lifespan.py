@@ -89,6 +89,7 @@ async def aclose() -> None:
             await closer()
         except Exception:
             logger.exception("Something could not be closed in order.")
+    logger.info("All that this process held open is closed.")
 
 
 class Lifespan:

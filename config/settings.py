@@ -40,6 +40,14 @@ ASGI_APPLICATION = "config.asgi.application"
 APPEND_SLASH = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# How many processes `manage.py web` serves with; what each of them may hold is multiplied by it.
+WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", default=1)
+if WEB_CONCURRENCY < 1:
+    raise ImproperlyConfigured("WEB_CONCURRENCY is at least 1.")
+# Whether a host sends its whole domain to https, and browsers learn so before the first visit, is for the domain's
+# owner to decide: HSTS_SUBDOMAINS, HSTS_PRELOAD.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+
 # --- Applications -----------------------------------------------------------------------------
 
 INSTALLED_APPS = [
@@ -78,7 +86,7 @@ MIDDLEWARE = [
     "accounts.middleware.preferences",
     "accounts.middleware.sessions_seen",
     "accounts.audit.context.remember_request",
-    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "config.signing_in.SignInRequired",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -233,7 +241,10 @@ ACCOUNT_REAUTHENTICATION_TIMEOUT = int(timedelta(minutes=5).total_seconds())
 DEVICE_COOKIE_NAME = "device"
 # A second factor: an app, a security key or passkey, and codes for the day that both are lost.
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+# A passkey that has verified its owner (by finger, face or PIN) is both factors at once: it signs in alone.
+MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_FORMS = {
+    "add_webauthn": "accounts.mfa.AddKeyForm",
     "activate_totp": "accounts.mfa.ActivateAppForm",
     "authenticate": "accounts.mfa.SecondStepForm",
     "reauthenticate": "accounts.mfa.ProofByCodeForm",

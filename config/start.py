@@ -2,11 +2,14 @@
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Tags, run_checks
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, connections
+
+from config.checks import PRODUCTION
 
 logger = logging.getLogger(__name__)
 
@@ -22,22 +25,40 @@ def bound_statements() -> None:
         options["options"] += f" -c statement_timeout={limit_ms} -c lock_timeout={limit_ms // 2}"
 
 
-def refuse_unfit_database() -> None:
-    """Run the checks that look into the database, and raise ImproperlyConfigured if one finds an error.
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What the checks found, each with what to do: what keeps the site from serving, and what does not."""
+
+    errors: list[str]
+    warnings: list[str]
+
+
+def faults() -> Faults:
+    """Run the checks of a production and those that look into the database.
 
     A thread does it: servers import the application inside their event loop, where Django refuses to query.
     """
     with ThreadPoolExecutor(1) as thread:
-        found = thread.submit(_database_checks).result()
-    serious = [str(message) for message in found if message.is_serious() and not message.is_silenced()]
-    if serious:
-        raise ImproperlyConfigured("\n".join(serious))
-    for message in found:
-        logger.warning("%s", message)
+        found = [message for message in thread.submit(_checks).result() if not message.is_silenced()]
+    return Faults(
+        errors=[str(message) for message in found if message.is_serious()],
+        warnings=[str(message) for message in found if not message.is_serious()],
+    )
 
 
-def _database_checks() -> list[CheckMessage]:
+def refuse_faults() -> None:
+    """Raise ImproperlyConfigured with a sentence for each error that the checks find; log what is a warning."""
+    found = faults()
+    if found.errors:
+        raise ImproperlyConfigured("\n".join(found.errors))
+    for warning in found.warnings:
+        logger.warning("%s", warning)
+
+
+def _checks() -> list[CheckMessage]:
     try:
-        return run_checks(tags=[Tags.database], include_deployment_checks=True, databases=[DEFAULT_DB_ALIAS])
+        return run_checks(
+            tags=[Tags.database, PRODUCTION], include_deployment_checks=True, databases=[DEFAULT_DB_ALIAS]
+        )
     finally:
         connections.close_all()

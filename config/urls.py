@@ -1,8 +1,10 @@
 """Every address of the site."""
 
 from allauth.account import views as account_views
+from allauth.mfa.webauthn.views import login_webauthn
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.auth.decorators import login_not_required
 from django.urls import include, path
 from django.utils.translation import gettext_lazy as _
 
@@ -27,6 +29,8 @@ urlpatterns = [
         reauthentication_required(account_views.password_change),
         name="account_change_password",
     ),
+    # Open to strangers, which allauth does not say of it.
+    path("accounts/2fa/webauthn/login/", login_not_required(login_webauthn), name="mfa_login_webauthn"),
     path("accounts/", include("allauth.account.urls")),
     path("accounts/2fa/", include("allauth.mfa.urls")),
     path("accounts/", include("accounts.urls")),

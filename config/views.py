@@ -15,7 +15,7 @@ from django.templatetags.static import static
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from config import request_ids
+from config import request_ids, signing_in
 from config.busy import DatabaseFault, fault_of, kinds_of, retry_after_s
 from config.context_processors import site
 
@@ -35,6 +35,8 @@ def front(signed_in: View) -> View:
     async def home(request: HttpRequest) -> HttpResponseBase:
         if (await request.auser()).is_authenticated:
             return await signed_in(request)
+        if signing_in.is_part(request):
+            return signing_in.to_sign_in(request)
         return TemplateResponse(request, "home.html")
 
     return home

@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Any
 
 from django import forms
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.functional import Promise
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -34,6 +36,16 @@ class Option:
     text: str
     count: int
     is_chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field as HTML: its label with and without the element, its errors ("" without any), and what one types in."""
+
+    label_tag: SafeString
+    label: str
+    errors: SafeString
+    widget: SafeString
 
 
 def _day(label: Any) -> forms.DateField:
@@ -113,26 +125,57 @@ class FlowFilterForm(forms.Form):
             sort=cleaned["sort"],
         )
 
-    def options(self, counts: Counts) -> dict[str, list[Option]]:
-        """Return the options of label, type and archived; what is chosen is among them even if nothing has it."""
-        labels = sorted({*counts.labels, *self._chosen("label")}, key=fold)
-        types = sorted({*counts.types, *self._chosen("type")})
-        states = [("no", _("Active"), counts.archived[False]), ("yes", _("Archived"), counts.archived[True])]
-        return {
-            "label": self._options("label", ((name, name, counts.labels[name]) for name in labels)),
-            "type": self._options(
-                "type", ((name, flow_type("" if name == NO_TYPE else name), counts.types[name]) for name in types)
-            ),
-            "archived": self._options("archived", states),
-        }
 
-    def _chosen(self, name: str) -> list[str]:
-        value = str(self.data.get(name, ""))
-        return [value] if value else []
+def plain_query(data: Mapping[str, Any]) -> FlowQuery | None:
+    """Return what an address asks for that has no filter, an order at most; None if a form must read it."""
+    if any(data.get(name) for name in FlowFilterForm.base_fields if name != "sort"):
+        return None
+    sort = data.get("sort")
+    return FlowQuery(sort=sort if sort in SORTS else DEFAULT_SORT)
 
-    def _options(self, name: str, rows: Iterable[tuple[str, str, int]]) -> list[Option]:
-        chosen = self._chosen(name)
-        return [Option(value, text, count, value in chosen) for value, text, count in rows]
+
+def options_of(data: Mapping[str, Any], counts: Counts) -> dict[str, list[Option]]:
+    """Return the options of label, type and archived; what is chosen is among them even if nothing has it."""
+    chosen = {name: str(data.get(name, "")) for name in ("label", "type", "archived")}
+
+    def options(name: str, rows: Iterable[tuple[str, str, int]]) -> list[Option]:
+        return [Option(value, text, count, value == chosen[name]) for value, text, count in rows]
+
+    labels = sorted({*counts.labels, chosen["label"]} - {""}, key=fold)
+    types = sorted({*counts.types, chosen["type"]} - {""})
+    states = [("no", _("Active"), counts.archived[False]), ("yes", _("Archived"), counts.archived[True])]
+    return {
+        "label": options("label", ((name, name, counts.labels[name]) for name in labels)),
+        "type": options(
+            "type", ((name, flow_type("" if name == NO_TYPE else name), counts.types[name]) for name in types)
+        ),
+        "archived": options("archived", states),
+    }
+
+
+def fields_of(form: FlowFilterForm | None, sort: str) -> dict[str, Field]:
+    """Return the fields for the page by name; what is empty, and the order, is rendered once for each language.
+
+    `form` is None if all are empty; `sort` is the order as it stands in the address.
+    """
+    blank = _blank_fields(translation.get_language(), sort if sort in SORTS else "")
+    if form is None:
+        return blank
+    return {
+        name: field if name == "sort" or not (form.data.get(name) or name in form.errors) else _field(form[name])
+        for name, field in blank.items()
+    }
+
+
+@lru_cache(maxsize=256)
+def _blank_fields(language: str | None, sort: str) -> dict[str, Field]:  # the language is a part of the key
+    form = FlowFilterForm({"sort": sort})
+    return {bound.name: _field(bound) for bound in form}
+
+
+def _field(bound: forms.BoundField) -> Field:
+    # What Django's forms render is safe, and `str` would forget that.
+    return Field(bound.label_tag(), str(bound.label), SafeString(bound.errors), SafeString(bound))
 
 
 def _window(first: date | None, last: date | None) -> Window:

@@ -2,11 +2,14 @@
 
 import asyncio
 from dataclasses import dataclass
+from urllib.parse import urlencode
 from uuid import UUID
 
+from asgiref.sync import sync_to_async
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, QueryDict
+from django.shortcuts import render
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -21,10 +24,11 @@ from accounts.selectors import person
 from rapidpro_integration import selectors, services
 from rapidpro_integration.client.errors import AbstractRequestException
 from rapidpro_integration.exports import FORMATS, file_response
-from rapidpro_integration.flow_filters import DEFAULT_SORT, Counts, search
-from rapidpro_integration.flow_forms import TITLES, FlowFilterForm
+from rapidpro_integration.flow_filters import DEFAULT_SORT, Counts, FlowQuery, search
+from rapidpro_integration.flow_forms import TITLES, FlowFilterForm, fields_of, options_of, plain_query
 from rapidpro_integration.flow_lists import Listing, alisting, aprogress, astop
 from rapidpro_integration.flow_numbers import changes_of, numbers_of
+from rapidpro_integration.flow_rows import flow_rows
 from rapidpro_integration.flow_views import _aproblem
 from rapidpro_integration.models import RapidProToken
 from rapidpro_integration.problems import PROBLEMS
@@ -46,20 +50,28 @@ _SWAPPED = ",".join(
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A column's heading: `order` is how it is sorted now ("" if it is not), `following` what a click asks for."""
+    """A column's heading: `order` is how it is sorted now ("" if it is not), `href` leads to what a click asks for."""
 
     title: Promise
     order: str
-    following: str
+    href: str
     is_number: bool
 
 
-def _headings(sort: str) -> list[Heading]:
+def _href(asked: QueryDict, **changes: str) -> str:
+    """Return the same filters on their first page, with these changes."""
+    values = dict(asked.lists()) | {name: [value] for name, value in changes.items()}
+    values.pop("page", None)
+    return f"?{urlencode(values, doseq=True)}"
+
+
+def _headings(asked: QueryDict, sort: str) -> list[Heading]:
     found = []
     for name, title in TITLES.items():
         order = {name: "ascending", f"-{name}": "descending"}.get(sort, "")
         down = order == "ascending" if order else name in _LARGEST_FIRST
-        found.append(Heading(title, order, f"-{name}" if down else name, name in {"runs", "rate"}))
+        href = _href(asked, sort=f"-{name}" if down else name)
+        found.append(Heading(title, order, href, name in {"runs", "rate"}))
     return found
 
 
@@ -70,37 +82,65 @@ async def flow_list(request: HttpRequest, token_id: UUID) -> HttpResponseBase:
     Of a list that is still on its way it shows what came, and how far it is.
     """
     token = await selectors.aget_token_or_404(person(request).pk, token_id)
-    form = FlowFilterForm(request.GET)
-    context: dict[str, object] = {
-        "section": "tokens",
-        "token": token,
-        "form": form,
-        "more": [form[name] for name in _MORE],
-        "more_open": any(request.GET.get(name) for name in (*_MORE, "labels_too", "no_runs")),
-        "swapped": _SWAPPED,
-        "formats": {kind: kind.upper() for kind in FORMATS},
-    }
-    if not form.is_valid():
-        context["options"] = form.options(Counts())
-        return TemplateResponse(request, "rapidpro_integration/flow_list.html", context)
-    query = form.query()
+    query, form = plain_query(request.GET), None
+    if query is None:
+        form = FlowFilterForm(request.GET)
+        if not form.is_valid():
+            return await _alist_page(request, token, form)
+        query = form.query()
     try:
         listing = await alisting(token, whole=False)
     except AbstractRequestException as error:
         return await _awhole_page(request, error, token)
-    since = await services.anote_look(token)
-    found = await asyncio.to_thread(search, listing.flows, query)
-    context |= _facts(listing) | {
+    return await _alist_page(request, token, form, query, listing)
+
+
+def _list_page(
+    request: HttpRequest,
+    token: RapidProToken,
+    form: FlowFilterForm | None,
+    query: FlowQuery | None = None,
+    listing: Listing | None = None,
+) -> HttpResponse:
+    """Return the page; without a query it shows what is wrong with the filters. `form` is None if none is used."""
+    fields = fields_of(form, request.GET.get("sort", ""))
+    context: dict[str, object] = {
+        "section": "tokens",
+        "token": token,
+        "fields": fields,
+        "invalid": query is None,
+        "more": {name: fields[name] for name in _MORE},
+        "more_open": any(request.GET.get(name) for name in (*_MORE, "labels_too", "no_runs")),
+        "swapped": _SWAPPED,
+        "list_url": reverse("rapidpro:flow-list", args=[token.pk]),
+        "options": options_of(request.GET, Counts()),
+    }
+    if query is not None and listing is not None:
+        context |= _facts(listing) | _found(request, token, query, listing)
+    return render(request, "rapidpro_integration/flow_list.html", context)
+
+
+def _found(request: HttpRequest, token: RapidProToken, query: FlowQuery, listing: Listing) -> dict[str, object]:
+    since = services.note_look(token)
+    found = search(listing.flows, query)
+    page = Paginator(found.flows, ROWS_A_PAGE).get_page(request.GET.get("page"))
+    return {
         # Of a part nobody knows what is new.
         "changes": changes_of(listing.flows.rows, since) if since and listing.progress is None else None,
         "found": found,
-        "options": form.options(found.counts),
-        "headings": _headings(query.sort),
+        "options": options_of(request.GET, found.counts),
+        "headings": _headings(request.GET, query.sort),
+        "same_filters": _href(request.GET),
+        "exports": {kind.upper(): reverse("rapidpro:flow-export", args=[token.pk, kind]) for kind in FORMATS},
         "sorted": query.sort != DEFAULT_SORT,
-        "page": Paginator(found.flows, ROWS_A_PAGE).get_page(request.GET.get("page")),
+        "page": page,
+        "rows": flow_rows(token.pk, page.object_list),
         "filtered": query.is_filtered,
     }
-    return TemplateResponse(request, "rapidpro_integration/flow_list.html", context)
+
+
+# What the page needs of the database and of a processor, in one thread and one way to it.
+_alist_page = sync_to_async(_list_page)
 
 
 def _facts(listing: Listing) -> dict[str, object]:

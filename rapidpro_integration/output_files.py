@@ -39,9 +39,20 @@ def write(path: Path, parts: Iterable[str | bytes], *, force: bool) -> None:
         try:
             with temporary.open("xb") as file:
                 file.writelines(encoded)
-            _put(temporary, path, force=force)
+            place(temporary, path, force=force)
         finally:
             temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputRefused(f"{path}: {error.strerror}.") from None
+
+
+def place(whole: Path, path: Path, *, force: bool) -> None:
+    """Give a whole file, written on the same file system, the name that it is wanted under. Raises OutputRefused.
+
+    The old name may stay; whoever made it takes it away.
+    """
+    try:
+        _put(whole, path, force=force)
     except FileExistsError:
         raise OutputRefused(f"{path} has appeared meanwhile; --force overwrites it.") from None
     except OSError as error:

@@ -62,3 +62,17 @@ def told_to_stop() -> Iterator[threading.Event]:
     finally:
         for number, action in earlier.items():
             signal.signal(number, action)
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """Raise KeyboardInterrupt at SIGTERM too, so that what is inside cleans up as after Ctrl-C."""
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    earlier = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, earlier)

@@ -69,7 +69,7 @@ class SecondFactors:
 
     def count_by_key(self) -> Counter[str]:
         """Return how many authenticators need each key."""
-        return Counter(key_id for row in self.rows() for key_id in _key_ids(row))
+        return Counter(key_id for row in self.rows() for key_id in key_ids_of(row.data))
 
     def count_needing(self, key_id: str) -> int:
         """Return how many authenticators need this key."""
@@ -77,11 +77,11 @@ class SecondFactors:
 
     def rows_under(self, key_id: str) -> Iterator[Authenticator]:
         """Yield the authenticators that need this key."""
-        return (row for row in self.rows() if key_id in _key_ids(row))
+        return (row for row in self.rows() if key_id in key_ids_of(row.data))
 
     def rows_to_move(self, key_id: str, after: Any, limit: int) -> list[Authenticator]:
         """Return the first authenticators with a text that names another key."""
-        return list(islice((row for row in self.rows(after) if _key_ids(row) != {key_id}), limit))
+        return list(islice((row for row in self.rows(after) if key_ids_of(row.data) != {key_id}), limit))
 
     def lock_reason(self, row: Any) -> LockReason | None:
         """Return why a text of the authenticator does not open, or None when all do."""
@@ -110,9 +110,10 @@ def _mapped(data: dict[str, Any], change: Callable[[str], Any]) -> dict[str, Any
     return new
 
 
-def _key_ids(row: Authenticator) -> set[str]:
+def key_ids_of(data: dict[str, Any]) -> set[str]:
+    """Return the ids of the keys that an authenticator's data needs."""
     found: set[str] = set()
-    _mapped(row.data, lambda text: found.add(vault.key_id_of(text)))
+    _mapped(data, lambda text: found.add(vault.key_id_of(text)))
     return found
 
 

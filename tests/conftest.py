@@ -17,10 +17,12 @@ import respx
 import stamina
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from asgiref.sync import async_to_sync, sync_to_async
+from django.conf import settings
 from django.core.cache import cache
+from django.core.management import call_command
 from django.core.management.commands.flush import Command as Flush
 from django.db import connection
-from django.test import Client
+from django.test import Client, override_settings
 from django.utils import timezone, translation
 
 from accounts.audit import triggers
@@ -277,6 +279,16 @@ def real_database(tmp_path: Path, db: None, django_db_blocker: Any) -> Iterator[
     """Return a database of its own, for tests in which several processes meet."""
     with databases.database(tmp_path, django_db_blocker) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def collected(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a STATIC_ROOT as a production has it: collected once, with far-future names."""
+    folder = tmp_path_factory.mktemp("static")
+    storage = {"staticfiles": {"BACKEND": "servestatic.storage.CompressedManifestStaticFilesStorage"}}
+    with override_settings(STATIC_ROOT=str(folder), STORAGES=settings.STORAGES | storage):
+        call_command("collectstatic", interactive=False, verbosity=0)
+    return folder
 
 
 # --- RapidPro, as it was recorded ---------------------------------------------------------------

@@ -33,12 +33,16 @@ class Site:
             | settings
         )
 
+    def environment(self, keys: str) -> dict[str, str]:
+        """Return the environment of a process with these keys in its settings."""
+        return self._environment | {"TOKEN_KEYS": keys}
+
     def start(self, keys: str, *command: str) -> subprocess.Popen[str]:
         """Start a Python process with these keys in its settings."""
         return subprocess.Popen(
             [sys.executable, *command],
             cwd=ROOT,
-            env=self._environment | {"TOKEN_KEYS": keys},
+            env=self.environment(keys),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

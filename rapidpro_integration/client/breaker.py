@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from rapidpro_integration.client.errors import PausedException
 
@@ -44,8 +45,7 @@ class _Circuit:
     probing: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
+class Ticket(NamedTuple):
     """A request that may go out, and the circuits that it probes."""
 
     origin: str
@@ -82,7 +82,7 @@ class Breaker:
 
     def leave(self, ticket: Ticket, verdict: Verdict) -> None:
         """Tell what the request has shown."""
-        if not self._circuits and verdict in {Verdict.ALIVE, Verdict.NOTHING}:
+        if not self._circuits and (verdict is Verdict.ALIVE or verdict is Verdict.NOTHING):
             return
         with self._lock:
             for circuit in ticket.probes:

@@ -8,18 +8,18 @@ holds the pools. A server that is told to stop can close them earlier with `aclo
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import httpx
 
+from rapidpro_integration.client.deadlines import Deadlines
 from rapidpro_integration.client.flights import Flights
 from rapidpro_integration.client.permits import Permits
 from rapidpro_integration.client.wire import AiohttpWire, HttpxWire, Wire
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(NamedTuple):
     """Where requests go: a canonical origin, and whether its name may lead to a private network."""
 
     origin: str
@@ -49,6 +49,7 @@ class LoopState:
 
     def __init__(self) -> None:
         self.permits = Permits()
+        self.deadlines = Deadlines()
         self.flights = Flights()
         # By permission too: a permission that is withdrawn does not live on in open connections.
         self._wires: dict[Server, Wire] = {}

@@ -23,7 +23,7 @@ from rapidpro_integration.client.budgets import Budget
 from rapidpro_integration.client.credentials import Credential
 from rapidpro_integration.client.errors import AbstractRequestException, Kind, error_for_response
 from rapidpro_integration.client.permits import Limits
-from rapidpro_integration.client.pools import Server, here
+from rapidpro_integration.client.pools import LoopState, Server, here
 from rapidpro_integration.client.quota import Quota, scope_of
 from rapidpro_integration.client.resolving import AddressRefused, LookUpTimedOut, TooManyLookUps
 from rapidpro_integration.client.wire import Opened, RawHeaders, Wire
@@ -169,7 +169,7 @@ class Transport:
         held_back: AbstractRequestException | None = None
         try:
             async with state.permits.take(self._caller.tenant, self._origin, self._limits, self.budget.seconds_left):
-                answer = await self._guarded(state.wire(self._server), path, address)
+                answer = await self._guarded(state, path, address)
         except (errors.BusyException, errors.PausedException) as caught:
             held_back = caught
         if held_back is not None:
@@ -185,12 +185,12 @@ class Transport:
     def _quota_key(self, path: str) -> str:
         return f"{self._origin} {self._caller.workspace or self._credential.mark()} {scope_of(path)}"
 
-    async def _guarded(self, wire: Wire, path: str, address: str) -> Answer:
+    async def _guarded(self, state: LoopState, path: str, address: str) -> Answer:
         """Ask, and tell the breaker what came of it. Raises PausedException, _Failure."""
         ticket = breaker.enter(self._origin, self._caller.tenant, self._credential.mark())
         verdict = Verdict.NOTHING
         try:
-            answer = await self._timed(wire, path, address)
+            answer = await self._timed(state, path, address)
             verdict = Verdict.FAILED if answer.status_code >= 500 else Verdict.ALIVE
         except _Failure as failure:
             verdict = failure.verdict
@@ -199,14 +199,18 @@ class Transport:
             breaker.leave(ticket, verdict)
         return answer
 
-    async def _timed(self, wire: Wire, path: str, address: str) -> Answer:
+    async def _timed(self, state: LoopState, path: str, address: str) -> Answer:
         started, progress = time.monotonic(), _Progress()
         failure: _Failure | None = None
         hurried = False
         allowed_s = min(REQUEST_DEADLINE_S, self.budget.seconds_left)
         try:
-            async with asyncio.timeout(allowed_s) as limit:
-                answer, body = await self._exchange(wire, address, progress)
+            async with asyncio.timeout(None) as limit:
+                state.deadlines.add(limit, allowed_s)
+                try:
+                    answer, body = await self._exchange(state.wire(self._server), address, progress)
+                finally:
+                    state.deadlines.drop(limit)
         except _WIRE_ERRORS as caught:
             failure = _failure_of(caught, progress.status)
             if limit.expired() and allowed_s < CONNECT_S:
@@ -246,20 +250,16 @@ class Transport:
         answer = await wire.open(address, headers, CONNECT_S, READ_S)
         progress.status = answer.status
         try:
-            body = await self._body(answer)
+            body = await bodies.read(answer, min(MAX_BODY_BYTES, self.budget.bytes_left))
+        except bodies.BodyError:
+            # Of an answer that is no success the status says enough.
+            if 200 <= answer.status < 300:
+                raise
+            body = b""
         finally:
             await answer.aclose()
         self.budget.bytes_left -= len(body)
         return answer, body
-
-    async def _body(self, answer: Opened) -> bytes:
-        """Return the decoded body; of an answer that is no success, nothing if it cannot be read whole."""
-        try:
-            return await bodies.read(answer, min(MAX_BODY_BYTES, self.budget.bytes_left))
-        except bodies.BodyError:
-            if 200 <= answer.status < 300:
-                raise
-            return b""
 
 
 class _Progress:

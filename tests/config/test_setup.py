@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 import shutil
 import socket
 import stat
@@ -103,6 +104,22 @@ def test_existing_env_is_never_overwritten(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     path.write_text("SECRET_KEY=mine\n")
     assert write_env(path) == {"SECRET_KEY": "mine"}
+
+
+def test_settings_of_a_site_have_their_keys_apart_and_nothing_is_overwritten(tmp_path: Path) -> None:
+    command = [sys.executable, ROOT / "bin" / "write-env", tmp_path / "env", "--site", "console.example"]
+    subprocess.run(command, check=True, capture_output=True, timeout=30)
+    made = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert set(made) == {"env", "token_keys"}
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in tmp_path.iterdir())
+    assert "ALLOWED_HOSTS=console.example\n" in made["env"]
+    assert f"TOKEN_KEYS_FILE={tmp_path / 'token_keys'}\n" in made["env"]
+    assert made["token_keys"].strip() not in made["env"]
+    documented = (ROOT / ".env.example").read_text()
+    for name in re.findall("^([A-Z_]+)=", made["env"], re.MULTILINE):
+        assert f"\n{name}=" in documented, name
+    subprocess.run(command, check=True, capture_output=True, timeout=30)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == made
 
 
 def test_make_help_lists_every_target() -> None:

@@ -2,6 +2,7 @@
 
 import sqlite3
 import subprocess
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -14,6 +15,14 @@ WRONG = "k1:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8="
 OTHER = "k2:HxwdGhsYGRYXFBUSExARDg8MDQoLCAkGBwQFAgMAASA="
 # Imported inside a running loop, as uvicorn does it.
 ASGI = "import asyncio\nasync def load():\n import config.asgi\n print('serving')\nasyncio.run(load())"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _static_root(collected: Path) -> Iterator[None]:
+    """Let each process find collected static files, without which none serves."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STATIC_ROOT", str(collected))
+        yield
 
 
 def run(database: Path, keys: str, *command: str, debug: str = "false") -> subprocess.CompletedProcess[str]:

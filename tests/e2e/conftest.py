@@ -5,11 +5,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, sync_playwright
 
+from tests.e2e.moody import moody, moody_site  # noqa: F401  # fixtures, registered here once for all
 from tests.served import environment, free_port, wait_for
 
 ROOT = Path(__file__).parent.parent.parent
@@ -101,26 +104,55 @@ def expected_failures() -> list[str]:
     return []
 
 
+class Watch:
+    """What a browser complains of: errors and warnings in the console, exceptions, and breaches of the CSP."""
+
+    # Chromium tells of a breach in the console too, unless the policy only reports.
+    SCRIPT = """addEventListener("securitypolicyviolation", (event) =>
+        console.error(`CSP: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`))"""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def over(self, context: BrowserContext) -> BrowserContext:
+        """Listen to each page of the context from now on; return it."""
+        context.add_init_script(self.SCRIPT)
+        context.on("console", self._hear)
+        context.on("weberror", lambda error: self.heard.append(str(error.error)))
+        return context
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            self.heard.append(message.text)
+
+    def assert_silent(self, expected: list[str]) -> None:
+        """Fail with all that was heard in which none of the expected words stands."""
+        assert [fault for fault in self.heard if not any(words in fault for words in expected)] == []
+
+
+@contextmanager
+def watched(browser: Browser, expected: list[str], **options: Any) -> Iterator[BrowserContext]:
+    """Yield a browser of its own; any error in its console fails the test, a breach of the CSP included."""
+    look = {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light", "reduced_motion": "reduce"}
+    watch = Watch()
+    with browser.new_context(**(look | {"locale": "en-GB"} | options)) as context:
+        context.set_default_timeout(10_000)
+        yield watch.over(context)
+    watch.assert_silent(expected)
+
+
 @pytest.fixture
 def page(browser: Browser, expected_failures: list[str]) -> Iterator[Page]:
-    """Return a page of a browser of its own; any error in its console fails the test, a breach of the CSP included."""
-    context = browser.new_context(
-        viewport={"width": 1280, "height": 900}, color_scheme="light", locale="en-GB", reduced_motion="reduce"
-    )
-    context.set_default_timeout(10_000)
-    page = context.new_page()
-    faults: list[str] = []
+    """Return a page of a watched browser."""
+    with watched(browser, expected_failures) as context:
+        yield context.new_page()
 
-    def hear(message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
-            faults.append(message.text)
 
-    page.on("console", hear)
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    yield page
-    context.close()
-    unexpected = [fault for fault in faults if not any(words in fault for words in expected_failures)]
-    assert unexpected == []
+@pytest.fixture
+def plain_page(browser: Browser, expected_failures: list[str]) -> Iterator[Page]:
+    """Return a page of a watched browser that runs no script."""
+    with watched(browser, expected_failures, java_script_enabled=False) as context:
+        yield context.new_page()
 
 
 def sign_in(page: Page, base_url: str, email: str) -> None:

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.e2e import axe
-from tests.e2e.conftest import PASSWORD, ROOT, SCREENSHOTS
+from tests.e2e.conftest import PASSWORD, ROOT, SCREENSHOTS, Watch
 from tests.security.urls import UNKNOWN, address, routes
 
 TABLE = Path(__file__).with_name("pages.txt")
@@ -74,7 +74,7 @@ class Looks:
     def __init__(self, browser: Browser, origin: str, stage: dict[str, Any]) -> None:
         self._browser, self.origin, self.stage = browser, origin, stage
         self._pages: dict[tuple[str, str], Page] = {}
-        self._heard: list[str] = []
+        self._watch = Watch()
         self.faults: list[str] = []
 
     def where(self, line: Line) -> str:
@@ -87,7 +87,7 @@ class Looks:
         """Return a context of the person: signed in, and with axe-core in each page."""
         context = self._browser.new_context(viewport=DESK, locale=language, reduced_motion="reduce")  # type: ignore[arg-type]
         context.set_default_timeout(10_000)
-        context.add_init_script(axe.SCRIPT)
+        self._watch.over(context).add_init_script(axe.SCRIPT)
         if cookie := self.stage["cookies"].get(who):
             context.add_cookies([cookie | {"url": self.origin}])
         return context
@@ -96,14 +96,8 @@ class Looks:
         """Return the one page of a person in a language, made at the first call."""
         key = (who, language)
         if key not in self._pages:
-            page = self._pages[key] = self.context(who, language).new_page()
-            page.on("console", self._hear)
-            page.on("pageerror", lambda error: self._heard.append(str(error)))
+            self._pages[key] = self.context(who, language).new_page()
         return self._pages[key]
-
-    def _hear(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
-            self._heard.append(message.text)
 
     def look(self, page: Page, name: str, *, status: int) -> None:
         """Look at what the page shows, on a desk and on a phone, light and dark."""
@@ -137,8 +131,8 @@ class Looks:
     def _end(self, name: str, status: int) -> None:
         # The browser itself says so when a page is not a 200.
         said = f"the server responded with a status of {status} "
-        self.faults += [f"{name}: console: {text}" for text in self._heard if status == 200 or said not in text]
-        self._heard.clear()
+        self.faults += [f"{name}: console: {text}" for text in self._watch.heard if status == 200 or said not in text]
+        self._watch.heard.clear()
 
     def fail_of_faults(self) -> None:
         """Fail with a line for each fault that was found, if there is one."""

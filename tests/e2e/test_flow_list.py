@@ -1,24 +1,13 @@
 """The list of flows in a real browser: with and without JavaScript."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from openpyxl import load_workbook
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import screenshot, sign_in
 from tests.e2e.test_journey import OWNER, open_token
-
-
-@pytest.fixture
-def plain_page(browser: Browser) -> Iterator[Page]:
-    """Return a page of a browser that runs no script."""
-    context = browser.new_context(java_script_enabled=False, locale="en-GB")
-    context.set_default_timeout(10_000)
-    yield context.new_page()
-    context.close()
 
 
 def open_flows(page: Page, base_url: str) -> str:

@@ -25,7 +25,7 @@ def test_stranger_reads_what_this_is_and_signs_in(page: Page, base_url: str) -> 
     screenshot(page, "sign-in")
     page.get_by_label(re.compile("e-mail|email|username|login", re.IGNORECASE)).first.fill(OWNER)
     page.get_by_label("Password").first.fill("sandbox-only")
-    page.get_by_role("main").get_by_role("button", name="Sign in").click()
+    page.get_by_role("main").get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("heading", name="Workspaces")).to_be_visible()
     screenshot(page, "workspaces")
 

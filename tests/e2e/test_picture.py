@@ -1,10 +1,9 @@
 """The picture of a flow in a real browser: by keyboard, on paper, without JavaScript, as a file, and in each look."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from rapidpro_integration.sandbox.data import load
 from rapidpro_integration.sandbox.script import stable_uuid
@@ -90,15 +89,8 @@ def test_picture_is_printed_over_several_pages(page: Page, base_url: str, paper:
     assert len(sizes) == sheets + 1  # the first says what it is
 
 
-@pytest.fixture
-def plain_page(browser: Browser) -> Iterator[Page]:
-    """Return a page of a browser without JavaScript, as wide as a phone."""
-    context = browser.new_context(java_script_enabled=False, viewport={"width": 375, "height": 800}, locale="en-GB")
-    yield context.new_page()
-    context.close()
-
-
 def test_picture_works_without_javascript(plain_page: Page, base_url: str) -> None:
+    plain_page.set_viewport_size({"width": 375, "height": 800})
     open_picture(plain_page, base_url, "menu")
     expect(plain_page.locator(".flow-view svg")).to_be_visible()
     expect(plain_page.get_by_role("button", name="Larger")).to_have_count(0)

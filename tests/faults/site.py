@@ -85,19 +85,19 @@ class Site:
         return self.process.wait(seconds)
 
 
+def make(people: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Make a database with these people; return for each the address of their flows, and the key of a session."""
+    command = [sys.executable, "-c", _MAKE, json.dumps(people)]
+    done = subprocess.run(command, env=variables, cwd=ROOT, check=True, stdout=subprocess.PIPE, timeout=120)
+    return {name: (path, key) for name, (path, key) in json.loads(done.stdout).items()}
+
+
 @contextmanager
 def _process(people: Mapping[str, str], folder: Path, log: Path) -> Iterator[Site]:
     port = free_port()
     origins = ",".join(set(people.values()))
     variables = environment(folder, RAPIDPRO_SERVERS=origins, RAPIDPRO_PRIVATE_ORIGINS=origins)
-    made = subprocess.run(
-        [sys.executable, "-c", _MAKE, json.dumps(people)],
-        env=variables,
-        cwd=ROOT,
-        check=True,
-        stdout=subprocess.PIPE,
-        timeout=60,
-    )
+    made = make(people, variables)
     python, *serve = serve_command(port, tls.authority().pem)
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -105,7 +105,7 @@ def _process(people: Mapping[str, str], folder: Path, log: Path) -> Iterator[Sit
         )
     try:
         wait_for(port, process)
-        yield Site(port, process, {name: (path, key) for name, (path, key) in json.loads(made.stdout).items()})
+        yield Site(port, process, made)
     finally:
         if process.poll() is None:
             process.kill()

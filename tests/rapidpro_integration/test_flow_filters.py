@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 import respx
 from django.test import Client
-from django.utils import timezone
+from django.utils import timezone, translation
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +19,7 @@ from accounts.models import User
 from rapidpro_integration.client.types import Flow, Ref
 from rapidpro_integration.client.types.flows import RunCounts
 from rapidpro_integration.flow_filters import COLUMNS, SORTS, FlowQuery, by_words, fold, search
-from rapidpro_integration.flow_forms import FlowFilterForm
+from rapidpro_integration.flow_forms import FlowFilterForm, fields_of, plain_query
 from rapidpro_integration.kept import KeptFlows
 from rapidpro_integration.models import RapidProToken
 from tests.rapidpro_integration.test_flow_views import FLOWS, Answer, flow, get, page_of
@@ -316,3 +316,27 @@ def test_hostile_labels_are_escaped_in_the_options(
     evil = '"><script>alert(1)</script>'
     rapidpro(FLOWS, json=page_of(flow(1, labels=[{"uuid": LABEL_UUID, "name": evil}], type=evil)))
     assert "<script>alert" not in get(owner_client, token, "?label=%22%3E%3Cscript%3Ealert(1)&q=%3Cscript%3Ealert(2)")
+
+
+@pytest.mark.parametrize("data", [{}, {"sort": "-runs"}, {"sort": "bogus"}, {"q": "", "label": "", "page": "3"}])
+def test_address_without_a_filter_is_read_as_the_form_reads_it(data: dict[str, str]) -> None:
+    form = FlowFilterForm(data)
+    assert form.is_valid()
+    assert plain_query(data) == form.query()
+
+
+@pytest.mark.parametrize("name", [name for name in FlowFilterForm.base_fields if name != "sort"])
+def test_every_filter_goes_through_the_form(name: str) -> None:
+    assert plain_query({name: "1"}) is None
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+@pytest.mark.parametrize(
+    "data", [{}, {"q": '"><b>', "sort": "-runs"}, {"after": "yesterday", "no_runs": "on"}, {"rate_from": "101"}]
+)
+def test_fields_that_are_kept_are_those_that_the_form_renders(language: str, data: dict[str, str]) -> None:
+    with translation.override(language):
+        form = FlowFilterForm(data)
+        for name, field in fields_of(form, data.get("sort", "")).items():
+            shown = (field.label_tag, field.errors, field.widget)
+            assert shown == (form[name].label_tag(), str(form[name].errors), str(form[name])), name

@@ -3,8 +3,10 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings
 from django_tasks_db.management.commands import db_worker
 
+from config import in_use
 from rapidpro_integration.health import heartbeat, watching, work
 
 
@@ -24,5 +26,6 @@ class Command(db_worker.Command):
         self, *, worker_id: str, schedule: bool = False, **options: Any
     ) -> None:
         """Work until told to stop, and say so."""
+        in_use.hold(settings.DATABASES["default"])
         with heartbeat.beating(worker_id, also=watching.tick if schedule else work.take_over):
             super().handle(worker_id=worker_id, **options)

@@ -25,7 +25,6 @@ _START_S = 30.0
 _STOP_S = 10.0
 # How long requests under way may still take, less than a server that hangs would.
 _GRACE_S = 5
-_QUIET = ["--log-level", "warning", "--no-server-header", "--no-proxy-headers"]
 _PR_SET_PDEATHSIG = 1
 
 
@@ -74,10 +73,9 @@ class Command(BaseCommand):
             return
         self.check(tags=[Tags.database], include_deployment_checks=True, databases=[DEFAULT_DB_ALIAS])
         manage = [sys.executable, str(Path(settings.BASE_DIR) / "manage.py")]
-        web = [sys.executable, "-m", "uvicorn", "config.asgi:application", "--host", HOST, "--port", str(port)]
         commands = {
             "sandbox": [*manage, "rapidpro_sandbox", "--port", str(sandbox_port), "--quiet"],
-            "site": [*web, *_QUIET, "--lifespan", "on", "--timeout-graceful-shutdown", str(_GRACE_S)],
+            "site": [*manage, "web", "--bind", f"{HOST}:{port}", "--grace", str(_GRACE_S), "--verbosity", "0"],
         }
         if work.is_kept_here():
             commands["worker"] = [*manage, "db_worker", "--schedule", "--no-reload", "--verbosity", "0"]

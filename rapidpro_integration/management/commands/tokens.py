@@ -11,10 +11,12 @@ from typing import Any
 from uuid import UUID
 
 from asgiref.sync import async_to_sync
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from accounts.audit.context import acting_as
+from config import in_use
 from rapidpro_integration import canaries, rotation, stores, vault
 from rapidpro_integration.health import leases, rotating, rounds, thinning, watching
 from rapidpro_integration.models import RapidProToken, Trigger
@@ -164,6 +166,7 @@ class Command(BaseCommand):
         if once:
             self.stdout.write(f"Handed out: {', '.join(watching.tick()) or 'nothing'}.")
             return
+        in_use.hold(settings.DATABASES["default"])
         watching.watch(every)
 
     def age(self, *, days: int, id: list[UUID] | None, **options: Any) -> None:  # noqa: A002  # the option's name

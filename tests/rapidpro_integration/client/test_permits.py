@@ -120,6 +120,25 @@ async def test_block_that_fails_gives_its_permits_back() -> None:
     assert len(permits) == 0
 
 
+async def test_who_comes_while_others_give_up_is_not_forgotten_behind_them() -> None:
+    permits, limits = Permits(), Limits(tenant=1, wait_s=5)
+
+    async def visit() -> None:
+        async with permits.take("one", HERE, limits, 30):
+            pass
+
+    async with permits.take("one", HERE, limits, 30):
+        leaving = [asyncio.create_task(visit()) for _ in range(3)]
+        await asyncio.sleep(0)
+        for task in leaving:
+            task.cancel()
+    # The permit is free and those who wait for it are on their way out.
+    async with asyncio.timeout(1):
+        await visit()
+    await asyncio.gather(*leaving, return_exceptions=True)
+    assert len(permits) == 0
+
+
 async def test_five_hundred_who_come_and_go_in_every_way_leave_no_gate_behind() -> None:
     permits, limits = Permits(), Limits(tenant=2, origin=5, process=9, wait_s=0.05)
     under_way = most = 0

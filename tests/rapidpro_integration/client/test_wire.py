@@ -1,8 +1,10 @@
 """What the wire does with connections: which are kept, which are not, and when they are given up."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
+import aiohttp
 import httpx
 import pytest
 
@@ -97,6 +99,47 @@ async def test_connection_that_the_server_closed_while_idle_is_replaced() -> Non
             assert await body_of(await get(wire, server.origin)) == b"{}"
             await asyncio.sleep(0.05)
         assert server.connections == 3
+        await wire.aclose()
+
+
+async def test_server_that_goes_on_is_waited_for_and_one_that_stops_is_not() -> None:
+    # Pauses shorter than the limit, over and over; and then a longer one.
+    async def dribble(server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await server.head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+        for _ in range(8):
+            await asyncio.sleep(0.1)
+            writer.write(b"x")
+        await reader.read()
+
+    async with serve(dribble) as server:
+        wire = AiohttpWire(server.origin, private=True)
+        response = await wire.open(server.origin + "/", {}, 3.0, 0.4)
+        started, got = time.monotonic(), b""
+        while len(got) < 8:
+            got += await response.chunk()
+        with pytest.raises(aiohttp.SocketTimeoutError):
+            await response.chunk()
+        assert 1.1 < time.monotonic() - started < 5
+        await response.aclose()
+        await wire.aclose()
+
+
+async def test_idle_connection_outlives_the_limit_of_a_read_and_the_next_request_has_a_limit_of_its_own() -> None:
+    async def slower_and_slower(server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for delay_s in (0.0, 0.2, 5.0):
+            await server.head(reader)
+            await asyncio.sleep(delay_s)
+            writer.write(answer(b"{}"))
+
+    async with serve(slower_and_slower) as server:
+        wire = AiohttpWire(server.origin, private=True)
+        for _ in range(2):
+            assert await body_of(await wire.open(server.origin + "/", {}, 3.0, 0.3)) == b"{}"
+            await asyncio.sleep(0.4)
+        assert server.connections == 1
+        with pytest.raises(aiohttp.SocketTimeoutError):
+            await wire.open(server.origin + "/", {}, 3.0, 0.3)
         await wire.aclose()
 
 
