@@ -18,6 +18,7 @@ from accounts import mfa, reauthentication, services, sessions
 from accounts.hashers import HashingBusy
 from accounts.models import User
 from config import views
+from config.busy import if_writable
 from config.middleware import AsyncHandler, Handler, passing
 
 
@@ -77,7 +78,8 @@ def sessions_seen(get_response: Handler | AsyncHandler) -> Handler | AsyncHandle
         if services.is_session_over(request):
             logout(request)
         elif services.is_session_due(request):
-            services.note_session(request, request.user)
+            with if_writable():
+                services.note_session(request, request.user)
 
     if iscoroutinefunction(get_response):
 

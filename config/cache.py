@@ -20,6 +20,9 @@ logger = logging.getLogger(__name__)
 
 # A cache that takes longer than this is no help; one that hangs must not hang the site.
 TIMEOUT_S = 0.5
+# One that takes so long this often in a row is as good as gone: a page asks it a dozen times.
+SLOW_S = 0.15
+_SLOW_OFTEN = 3
 # How long Redis is left alone after a failure: else every request of that time would wait for it in vain.
 REST_S = 5.0
 _LOG_EVERY_S = 60.0
@@ -33,7 +36,7 @@ _OPERATIONS = (
 
 
 class FallbackRedisCache(RedisCache):
-    """Django's Redis cache; while Redis is down or hangs, a cache in the process, which is said once a minute."""
+    """Django's Redis cache; while Redis is down, hangs, is slow or full, a cache in the process: said once a minute."""
 
     def __init__(self, server: str | list[str], params: dict[str, Any]) -> None:
         options = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S, "retry": Retry(NoBackoff(), 0)}
@@ -47,12 +50,30 @@ class FallbackRedisCache(RedisCache):
         return self._state.is_up()
 
     def _either(self, operation: str, *args: Any, **kwargs: Any) -> Any:
-        if self._state.is_up():
+        if self._state.is_up() or (self._state.may_try() and self._has_come_back()):
+            began = time.monotonic()
             try:
-                return getattr(super(), operation)(*args, **kwargs)
+                answer = getattr(super(), operation)(*args, **kwargs)
             except (RedisError, OSError) as error:
-                self._state.failed(error)
+                self._state.failed(type(error).__name__)
+            else:
+                self._state.took(time.monotonic() - began)
+                return answer
         return getattr(self._local, operation)(*args, **kwargs)
+
+    def _has_come_back(self) -> bool:
+        """Write something: one that is full or read-only still answers who reads, and what is counted would be lost."""
+        began = time.monotonic()
+        try:
+            super().set("redis-is-back", 1, 10)
+        except (RedisError, OSError) as error:
+            self._state.failed(type(error).__name__)
+            return False
+        if time.monotonic() - began > SLOW_S:
+            self._state.failed("slow")
+            return False
+        self._state.is_back()
+        return True
 
 
 def _shadow(operation: str) -> Any:
@@ -72,20 +93,45 @@ class _State:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._asked_again_at = self._logged_again_at = 0.0
+        self._is_up = True
+        self._slow_count = 0
+        self._tried_again_at = self._logged_again_at = 0.0
 
     def is_up(self) -> bool:
-        """Return whether the last failure is long enough ago."""
-        return time.monotonic() >= self._asked_again_at
+        """Return whether nothing has failed since the server last did as it was told."""
+        return self._is_up
 
-    def failed(self, error: Exception) -> None:
-        """Let the server rest for a while, and say so once a minute. The error's own words may name a password."""
+    def may_try(self) -> bool:
+        """Return whether the last failure is long enough ago, to one caller: all others go on without the server."""
         with self._lock:
             now = time.monotonic()
-            self._asked_again_at = now + REST_S
+            if now < self._tried_again_at:
+                return False
+            self._tried_again_at = now + REST_S
+            return True
+
+    def is_back(self) -> None:
+        """Let everybody ask the server again."""
+        with self._lock:
+            self._is_up, self._slow_count = True, 0
+
+    def took(self, seconds: float) -> None:
+        """Note how long an answer took."""
+        if seconds <= SLOW_S:
+            self._slow_count = 0
+            return
+        self._slow_count += 1
+        if self._slow_count >= _SLOW_OFTEN:
+            self.failed("slow")
+
+    def failed(self, why: str) -> None:
+        """Let the server rest for a while, and say so once a minute. An error's own words may name a password."""
+        with self._lock:
+            now = time.monotonic()
+            self._is_up, self._tried_again_at = False, now + REST_S
             if now >= self._logged_again_at:
                 self._logged_again_at = now + _LOG_EVERY_S
-                logger.error("The Redis cache does not answer (%s): this process counts alone.", type(error).__name__)
+                logger.error("The Redis cache does not answer (%s): this process counts alone.", why)
 
 
 _states: dict[str, _State] = {}

@@ -28,6 +28,8 @@ _RULES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]
         re.compile(rf"""((?:{_NAMES})(?:["']?\s*(?:=|:)|%3D)\s*["']?)[^\s"'&,;)}}\]]{{6,}}""", re.IGNORECASE),
         rf"\1{MASK}",
     ),
+    # What PostgreSQL adds to an error: the row that it refused, or the value that was there already.
+    (re.compile(r"^(DETAIL:\s+)[^\r\n]+", re.MULTILINE), rf"\1{MASK}"),
     # A digest in hex, which is what a token looks like wherever it stands.
     (re.compile(r"[0-9a-f]{40,}", re.IGNORECASE), MASK),
 )

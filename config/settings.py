@@ -131,13 +131,30 @@ elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
     # Whoever finds none free waits for one, and gets a 503 with a time to come back after `timeout` seconds.
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
     DATABASES["default"]["OPTIONS"] = {
+        # A server whose machine or network is gone says nothing: it is found out in seconds and not in hours.
+        "connect_timeout": 5,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 20_000,
+        # So does the server with us: what a machine of ours that died had locked is free again within a minute. No
+        # transaction of the site waits for anybody.
+        "options": "-c idle_in_transaction_session_timeout=60s -c tcp_keepalives_idle=30 "
+        "-c tcp_keepalives_interval=10 -c tcp_keepalives_count=3",
+        **DATABASES["default"].get("OPTIONS", {}),
         "pool": {
             "min_size": 0,
             "max_size": env.int("DATABASE_POOL_SIZE", default=20),
             "timeout": 5,
             "max_idle": 300,
-        }
+            # How long one attempt to connect is repeated, after ever longer waits. The next request begins another
+            # one: with psycopg's 300 a database that was away for a minute would be missed for another one.
+            "reconnect_timeout": 1,
+        },
     }
+# How long one statement of a process that serves may take, and half of it how long it may wait for a lock; 0 for ever.
+# PostgreSQL only. Commands and workers are not bounded: a migration takes what it takes.
+DATABASE_STATEMENT_TIMEOUT_S = env.int("DATABASE_STATEMENT_TIMEOUT_S", default=20)
 CACHES = {"default": env.cache_url("CACHE_URL", default="locmemcache://console")}
 if CACHES["default"]["BACKEND"] == "django.core.cache.backends.redis.RedisCache":
     CACHES["default"]["BACKEND"] = "config.cache.FallbackRedisCache"

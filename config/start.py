@@ -4,6 +4,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.core.checks import CheckMessage, Tags, run_checks
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -11,6 +12,17 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from config.checks import PRODUCTION
 
 logger = logging.getLogger(__name__)
+
+
+def bound_statements() -> None:
+    """Let no statement of this process keep a person waiting for ever: PostgreSQL ends it, and they get a 503.
+
+    Called before the first connection is made.
+    """
+    limit_ms = settings.DATABASE_STATEMENT_TIMEOUT_S * 1000
+    if settings.DATABASES[DEFAULT_DB_ALIAS]["ENGINE"] == "django.db.backends.postgresql" and limit_ms:
+        options = settings.DATABASES[DEFAULT_DB_ALIAS]["OPTIONS"]
+        options["options"] += f" -c statement_timeout={limit_ms} -c lock_timeout={limit_ms // 2}"
 
 
 @dataclass(frozen=True, slots=True)

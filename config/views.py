@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from config import request_ids, signing_in
-from config.busy import is_busy, retry_after_s
+from config.busy import DatabaseFault, fault_of, kinds_of, retry_after_s
 from config.context_processors import site
 
 logger = logging.getLogger(__name__)
@@ -103,25 +103,51 @@ def too_busy(request: HttpRequest, retry_after_s: int) -> HttpResponse:
     return response
 
 
-def database_busy(request: HttpRequest) -> HttpResponse:
-    """Say that the database had no room for this: nothing of the change was kept, or it would have been told."""
-    context = site(request) | {
-        "title": _("One moment, please"),
-        "advice": _("Too many people use the site at this moment. Wait a little, then try again."),
-        "reference": request_ids.reference(),
-    }
+def _words_for(fault: DatabaseFault) -> tuple[str, str]:
+    match fault:
+        case DatabaseFault.BUSY:
+            return _("One moment, please"), _(
+                "Too many people use the site at this moment. Wait a little, then try again."
+            )
+        case DatabaseFault.AWAY:
+            # An answer that was lost on the way back may have been a yes.
+            return _("One moment, please"), _(
+                "The site does not reach its database at this moment, and tries again by itself. Wait a little; if you "
+                "were changing something, look whether it is there before you do it again."
+            )
+        case DatabaseFault.READ_ONLY:
+            return _("Nothing can be changed at this moment"), _(
+                "The database of the site takes no changes for now. Nothing of what you did was kept: try again in a "
+                "few minutes."
+            )
+
+
+def database_fault(request: HttpRequest, fault: DatabaseFault) -> HttpResponse:
+    """Say what the database cannot do now, and when to come back; nothing is asked of it for this."""
+    title, advice = _words_for(fault)
+    context = site(request) | {"title": title, "advice": advice, "reference": request_ids.reference()}
     # Rendered without the request: who is signed in would be a question to that very database.
     page = render_to_string("error.html", context)
     return HttpResponse(page, status=503, headers={"Retry-After": str(retry_after_s())})
 
 
+def _log_fault(request: HttpRequest, fault: DatabaseFault, error: BaseException | None) -> None:
+    """Write one line. The words of a driver are left out: they can quote the row that was being written."""
+    kinds = " from ".join(kinds_of(error))
+    logger.error("The database %s: %s %s was answered with 503 (%s).", fault.value, request.method, request.path, kinds)
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Say that the fault is ours, or that the database is busy: Django calls this while the exception is handled.
+    """Say that the fault is ours, or the database's: Django calls this while the exception is handled.
 
     On a page of the site or, where that breaks too, in plain words.
     """
-    if is_busy(sys.exception()):
-        return database_busy(request)
+    if fault := fault_of(sys.exception()):
+        response = database_fault(request, fault)
+        _log_fault(request, fault, sys.exception())
+        # Django would add a traceback for everybody who asks while the database is away.
+        vars(response)["_has_been_logged"] = True
+        return response
     title = _("Something broke on our side")
     advice = _("It has been logged. Try again; if it stays, tell your administrator.")
     try:

@@ -14,6 +14,7 @@ from accounts.audit.actions import Action
 from accounts.audit.chain import Fact
 from accounts.audit.context import Source
 from accounts.audit.services import record
+from config.busy import if_writable
 from rapidpro_integration import canaries, kept, notices, servers, vault
 from rapidpro_integration.checking import CheckOutcome
 from rapidpro_integration.health import recording, rotating
@@ -187,7 +188,8 @@ def record_use(token: RapidProToken) -> None:
     """Save that the token was used just now, at most once a minute."""
     now = timezone.now()
     if token.last_used_on is None or now - token.last_used_on > _USED_EVERY:
-        RapidProToken.objects.filter(pk=token.pk).update(last_used_on=now)
+        with if_writable():
+            RapidProToken.objects.filter(pk=token.pk).update(last_used_on=now)
 
 
 def keep_flows(token: RapidProToken, flows: kept.KeptFlows) -> None:
@@ -208,7 +210,8 @@ def note_look(token: RapidProToken) -> datetime | None:
     if seen is not None and now - seen > VISIT_GAP:
         before = seen
     if seen is None or now - seen > _USED_EVERY:
-        RapidProToken.objects.filter(pk=token.pk).update(flows_seen_on=now, flows_seen_before_on=before)
+        with if_writable():
+            RapidProToken.objects.filter(pk=token.pk).update(flows_seen_on=now, flows_seen_before_on=before)
     return before
 
 

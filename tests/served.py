@@ -5,10 +5,31 @@ import os
 import secrets
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 HOST = "127.0.0.1"
+# The servers of the tests prove who they are by an authority of the tests' own; http is for the sandbox alone.
+_TRUST = """
+import sys
+from rapidpro_integration.client import wire
+
+wire.tls_context().load_verify_locations(cadata=sys.argv.pop(1))
+"""
+_SERVE = _TRUST + "import uvicorn.main\nuvicorn.main.main()"
+_MANAGE = _TRUST + "from django.core.management import execute_from_command_line\nexecute_from_command_line(sys.argv)"
+
+
+def serve_command(port: int, authority: str) -> list[str]:
+    """Return the command that serves the site on loopback and trusts servers of `authority` (PEM)."""
+    where = ["config.asgi:application", "--host", HOST, "--port", str(port)]
+    return [sys.executable, "-c", _SERVE, authority, *where, "--lifespan", "on", "--timeout-graceful-shutdown", "1"]
+
+
+def manage_command(authority: str, *arguments: str) -> list[str]:
+    """Return the command `manage.py` with these arguments, which trusts servers of `authority` (PEM)."""
+    return [sys.executable, "-c", _MANAGE, authority, *arguments]
 
 
 def free_port() -> int:
@@ -36,9 +57,9 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
     }
 
 
-def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    """Return when the process listens. Raises RuntimeError if it ends before, or does not within 30 seconds."""
-    deadline = time.monotonic() + 30
+def wait_for(port: int, process: subprocess.Popen[bytes], limit_s: float = 30) -> None:
+    """Return when the process listens. Raises RuntimeError if it ends before, or does not within `limit_s`."""
+    deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline and process.poll() is None:
         with socket.socket() as probe:
             if probe.connect_ex((HOST, port)) == 0:

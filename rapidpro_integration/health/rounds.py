@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
+from django.db import Error
 from django.db.models import QuerySet
 
 from rapidpro_integration import services, vault
@@ -75,7 +76,7 @@ async def around(
 
     `on_done` is called with 1 after each token. A `patient` round waits for tokens whose servers have no room yet, or
     which somebody else checks at the moment. Raises ChecksFailed at the end, when a check met an error of our own: the
-    others are done all the same, and the lease of the failed one runs out.
+    others are done all the same, and the failed one is put off.
     """
     tally, ends = Tally(), time.monotonic() + seconds
     running: set[asyncio.Task[None]] = set()
@@ -110,11 +111,20 @@ async def _acheck(token: RapidProToken, trigger: Trigger, tally: Tally) -> None:
         # Logged here with its token; the round goes on, and fails at its end.
         logger.exception("A check could not be made or saved token=%s", token.pk)
         tally.failed.append(str(token.pk))
+        await _aput_off(token)
         return
     if state is None:
         tally.put_off += 1
     else:
         tally.states[state] = tally.states.get(state, 0) + 1
+
+
+async def _aput_off(token: RapidProToken) -> None:
+    """Leave a token whose check fails on our side alone for a while: else it would fail again with every lease."""
+    try:
+        await sync_to_async(leases.put_off)(token)
+    except Error:
+        logger.warning("A failed check could not be put off, its lease runs out token=%s", token.pk)
 
 
 async def _acheck_leased(token: RapidProToken, trigger: Trigger) -> TokenState | None:

@@ -3,12 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
 from asgiref.sync import async_to_sync
 from django.db import transaction
-from django.tasks import task
+from django.tasks import default_task_backend, task
 from django.utils import timezone
 
 from accounts.audit.actions import Action
@@ -31,6 +32,8 @@ logger = logging.getLogger(__name__)
 MAX_TOKENS = 5_000
 # So few are done before the answer: nobody should wait for a worker to disable one token.
 AT_ONCE = 20
+# When a worker looks whether those few were done: the process that was at it may have been killed.
+_LOOKED_AFTER = timedelta(seconds=30)
 _CHECKS_AT_ONCE = 4
 _STEP = 20
 PROGRAM = "staff action"
@@ -52,15 +55,16 @@ def confirm(action: BulkAction, note: str = "") -> bool:
             return False
         details: dict[str, Fact] = {"change": action.kind, "tokens": action.total, "action": str(action.pk)}
         record(Action.STAFF_ACTION, details=details)
-        if not is_small:
-            work.hand_out(run_later, str(action.pk))
+        # Always: it has begun, and cannot be confirmed again, so a worker does what this process leaves undone.
+        later = run_later
+        if is_small and default_task_backend.supports_defer:
+            later = run_later.using(run_after=timezone.now() + _LOOKED_AFTER)
+        work.hand_out(later, str(action.pk))
     if is_small:
         try:
             run(action.pk)
         except Exception:
-            # It has begun, and cannot be confirmed again: a worker does what is left.
             logger.exception("An action was not done to its end action=%s", action.pk)
-            run_later.enqueue(str(action.pk))
     return True
 
 

@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 from django.db import OperationalError, connection, transaction
 
-from config.busy import is_busy, let_go
+from config.busy import DatabaseFault, fault_of, kinds_of, let_go
 
 
 def failed(code: int) -> OperationalError:
@@ -17,22 +17,35 @@ def failed(code: int) -> OperationalError:
     return error
 
 
-@pytest.mark.parametrize(("code", "busy"), [(5, True), (6, True), (517, True), (1, False), (13, False), (14, False)])
-def test_lock_passes_and_a_missing_table_or_a_full_disk_does_not(code: int, busy: bool) -> None:
+@pytest.mark.parametrize(
+    ("code", "fault"),
+    [
+        (5, DatabaseFault.BUSY),
+        (6, DatabaseFault.BUSY),
+        (517, DatabaseFault.BUSY),
+        (8, DatabaseFault.READ_ONLY),
+        (1032, DatabaseFault.READ_ONLY),
+        (14, DatabaseFault.AWAY),
+        (1, None),
+        (13, None),
+    ],
+)
+def test_lock_passes_and_a_missing_table_or_a_full_disk_does_not(code: int, fault: DatabaseFault | None) -> None:
     wrapped = RuntimeError("in a view")
     wrapped.__context__ = failed(code)
-    assert is_busy(wrapped) is busy
+    assert fault_of(wrapped) is fault
+    assert kinds_of(wrapped) == ["RuntimeError", "OperationalError", "OperationalError"]
 
 
-def test_anything_else_is_not_busy() -> None:
-    assert not is_busy(None)
-    assert not is_busy(ValueError("locked"))
+def test_anything_else_is_no_fault_that_passes() -> None:
+    assert fault_of(None) is None
+    assert fault_of(ValueError("locked")) is None
 
 
 def test_chain_that_leads_back_into_itself_ends() -> None:
     first, second = ValueError("first"), OSError("second")
     first.__context__, second.__context__ = second, first
-    assert not is_busy(first)
+    assert fault_of(first) is None
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="a file needs no pool")

@@ -36,6 +36,7 @@ PASSWORD = "hunter2-hunter2"
         f"[('cookie', 'a={PASSWORD}')]",
         f"Set-Cookie: sessionid={PASSWORD}; HttpOnly",
         f"csrfmiddlewaretoken={PASSWORD}",
+        f"duplicate key value violates a constraint\nDETAIL:  Key (email)=({PASSWORD}) already exists.",
     ],
 )
 def test_secret_is_masked_in_every_form(text: str) -> None:

@@ -19,6 +19,7 @@ from pythonjsonlogger.json import JsonFormatter
 from accounts.audit.models import AuditEntry
 from accounts.models import User
 from config import request_ids, views
+from config.busy import DatabaseFault
 from config.handler import Handler
 from config.redaction import MASK, RedactingFilter
 from rapidpro_integration import checking
@@ -103,7 +104,7 @@ def test_error_pages_show_the_reference(rf: RequestFactory, view: Callable[[Http
 
 def test_busy_database_is_told_with_a_reference(rf: RequestFactory) -> None:
     with request_ids.begun(None) as given:
-        assert given in views.database_busy(rf.get("/")).content.decode()
+        assert given in views.database_fault(rf.get("/"), DatabaseFault.BUSY).content.decode()
 
 
 def test_audit_entries_and_checks_have_the_requests_reference(client: Client, owner: User) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.faults import tls
 from tests.faults.server import Behaviour, FaultyServer, serve
-from tests.served import HOST, environment, free_port, wait_for
+from tests.served import HOST, environment, free_port, serve_command, wait_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,16 +51,6 @@ for name, server in json.loads(sys.argv[1]).items():
     session.save()
     made[name] = [f"/tokens/{row_id}/flows/", session.session_key]
 print(json.dumps(made))
-"""
-
-# The servers of the tests prove who they are by an authority of the tests' own; http is for the sandbox alone.
-_SERVE = """
-import sys
-import uvicorn.main
-from rapidpro_integration.client import wire
-
-wire.tls_context().load_verify_locations(cadata=sys.argv.pop(1))
-uvicorn.main.main()
 """
 
 
@@ -108,24 +98,10 @@ def _process(people: Mapping[str, str], folder: Path, log: Path) -> Iterator[Sit
     origins = ",".join(set(people.values()))
     variables = environment(folder, RAPIDPRO_SERVERS=origins, RAPIDPRO_PRIVATE_ORIGINS=origins)
     made = make(people, variables)
-    serve = [
-        sys.executable,
-        "-W",
-        "default",
-        "-c",
-        _SERVE,
-        tls.authority().pem,
-        "config.asgi:application",
-        "--host",
-        HOST,
-    ]
+    python, *serve = serve_command(port, tls.authority().pem)
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*serve, "--port", str(port), "--lifespan", "on", "--timeout-graceful-shutdown", "1"],
-            env=variables,
-            cwd=ROOT,
-            stdout=output,
-            stderr=output,
+            [python, "-W", "default", *serve], env=variables, cwd=ROOT, stdout=output, stderr=output
         )
     try:
         wait_for(port, process)

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import psycopg_pool
 import pytest
-from django.db import IntegrityError, OperationalError, connection
+from django.db import IntegrityError, InterfaceError, InternalError, OperationalError, connection
 from psycopg import sql
 
-from config.busy import is_busy
+from config.busy import DatabaseFault, fault_of
 from tests.processes import output_of
 from tests.security.rotation import OLD as KEY
 from tests.security.saves import WORKER, exercise, migrated
@@ -65,17 +65,22 @@ def caused(kind: type[Exception], cause: Exception) -> Exception:
     return error
 
 
-def test_only_what_another_try_may_mend_is_busy() -> None:
+def test_only_what_another_try_may_mend_is_a_fault_that_passes() -> None:
     locked = sqlite3.OperationalError("database is locked")
     locked.sqlite_errorcode = sqlite3.SQLITE_BUSY_SNAPSHOT
-    assert is_busy(caused(OperationalError, locked))
-    assert is_busy(caused(ValueError, caused(OperationalError, psycopg.OperationalError("connection refused"))))
-    assert is_busy(caused(OperationalError, psycopg.errors.DeadlockDetected()))
-    assert is_busy(caused(OperationalError, psycopg_pool.PoolTimeout("none free within 5 s")))
-    assert not is_busy(caused(OperationalError, psycopg.errors.DiskFull()))
-    assert not is_busy(caused(IntegrityError, psycopg.errors.UniqueViolation()))
-    assert not is_busy(OperationalError("of no driver"))
-    assert not is_busy(None)
+    assert fault_of(caused(OperationalError, locked)) is DatabaseFault.BUSY
+    refused = caused(OperationalError, psycopg.OperationalError("connection refused"))
+    assert fault_of(caused(ValueError, refused)) is DatabaseFault.AWAY
+    assert fault_of(caused(OperationalError, psycopg.errors.DeadlockDetected())) is DatabaseFault.BUSY
+    assert fault_of(caused(OperationalError, psycopg.errors.QueryCanceled())) is DatabaseFault.BUSY
+    assert fault_of(caused(OperationalError, psycopg.errors.ConnectionFailure())) is DatabaseFault.AWAY
+    assert fault_of(caused(InterfaceError, psycopg.InterfaceError("the connection is lost"))) is DatabaseFault.AWAY
+    assert fault_of(caused(InternalError, psycopg.errors.ReadOnlySqlTransaction())) is DatabaseFault.READ_ONLY
+    assert fault_of(caused(OperationalError, psycopg_pool.PoolTimeout("none free within 5 s"))) is DatabaseFault.AWAY
+    assert fault_of(caused(OperationalError, psycopg.errors.DiskFull())) is None
+    assert fault_of(caused(IntegrityError, psycopg.errors.UniqueViolation())) is None
+    assert fault_of(OperationalError("of no driver")) is None
+    assert fault_of(None) is None
     missing = sqlite3.OperationalError("no such table")
     missing.sqlite_errorcode = sqlite3.SQLITE_ERROR
-    assert not is_busy(caused(OperationalError, missing))
+    assert fault_of(caused(OperationalError, missing)) is None

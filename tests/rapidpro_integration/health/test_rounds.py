@@ -114,6 +114,24 @@ def test_error_of_our_own_fails_the_round_and_stops_no_other_check(
     assert "disk full" not in str(caught.value)
     assert TokenCheck.objects.get().token_id == good.pk
     token.refresh_from_db()
+    assert (token.leased_until, token.leased_by) == (None, "")
+    assert token.next_check_on is not None
+    assert token.next_check_on > timezone.now() + timedelta(minutes=2), "not with the next lease: it would fail again"
+
+
+def test_failed_check_that_cannot_be_put_off_keeps_its_lease_and_is_told_like_any_other(
+    token: RapidProToken, rapidpro: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rapidpro("workspace.json", json=WORKSPACE)
+
+    def fails(*args: Any, **kwargs: Any) -> None:
+        raise DatabaseError("gone")
+
+    monkeypatch.setattr(services, "record_check", fails)
+    monkeypatch.setattr(leases, "release", fails)
+    with pytest.raises(rounds.ChecksFailed):
+        around("worker")
+    token.refresh_from_db()
     assert token.leased_until is not None, "the lease runs out, and then it is tried again"
 
 

@@ -1,11 +1,13 @@
 """Actions on tokens: nothing before the confirmation, each token once, taken back where that can be."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.core import mail
 from django.db import OperationalError
 from django.test import Client
+from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
 from accounts.audit.actions import Action
@@ -156,6 +158,33 @@ def test_a_few_that_fail_midway_are_left_to_a_worker(
     waiting = DBTaskResult.objects.get(task_path=bulk.run_later.module_path)
     bulk.run_later.call(*waiting.args_kwargs["args"])
     assert (state_of(token), state_of(another)) == (TokenState.DISABLED, TokenState.DISABLED)
+
+
+def test_a_few_whose_web_process_is_killed_are_done_by_a_worker(
+    staff: User, token: RapidProToken, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default"], "OPTIONS": {}}}
+    action = bulk.prepare(staff, "disable", [str(token.pk)])
+
+    class Killed(BaseException):
+        """As if the process had ended here, where no handler runs."""
+
+    def die(action_id: UUID) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bulk, "run", die)
+        with pytest.raises(Killed):
+            bulk.confirm(action)
+    action.refresh_from_db()
+    assert (state_of(token), action.is_running) == (TokenState.WORKING, True)
+    waiting = DBTaskResult.objects.get(task_path=bulk.run_later.module_path)
+    assert waiting.run_after > timezone.now(), "a living process is done long before"
+    for _ in range(2):
+        bulk.run_later.call(*waiting.args_kwargs["args"])
+    action.refresh_from_db()
+    assert (state_of(token), action.is_running) == (TokenState.DISABLED, False)
+    assert AuditEntry.objects.filter(action=Action.TOKEN_DISABLED).count() == 1
 
 
 def test_a_killed_worker_s_action_goes_on_where_it_was(
